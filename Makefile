@@ -1,0 +1,96 @@
+# Trapline. Targets only; how a thing is made stands with the thing.
+#   make            build/BOOTX64.EFI
+#   make unit       build and run the unit tests (ASan, UBSan)
+#   make fuzz-short / make fuzz
+#   make check      everything (tools/check)
+BUILD   := build
+CC      := gcc
+NASM    := nasm
+OBJCOPY := objcopy
+CLANG   := clang
+DEBUG   ?= 0
+
+GNUEFI_INC := /usr/include/efi
+GNUEFI_LIB := /usr/lib
+
+WARN   := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef
+INC    := -Ivmm/include -Iarch/x86/include -I. -I$(BUILD)/gen
+CFLAGS := -std=gnu17 -O2 -g $(WARN) $(INC) -ffreestanding -fno-builtin-printf -fshort-wchar -fpic \
+          -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-stack-check \
+          -fno-strict-aliasing -fvisibility=hidden -fno-asynchronous-unwind-tables \
+          -fcf-protection=none -fno-tree-loop-distribute-patterns -ffile-prefix-map=$(CURDIR)=. \
+          -DHV_DEBUG=$(DEBUG)
+BOOT_CFLAGS := -isystem $(GNUEFI_INC) -isystem $(GNUEFI_INC)/x86_64 -DGNU_EFI_USE_MS_ABI
+
+C_SRCS   := $(sort $(wildcard boot/*.c vmm/*/*.c arch/x86/*/*.c drivers/*.c))
+ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86/*/*.asm))
+OBJS     := $(C_SRCS:%.c=$(BUILD)/obj/%.o) $(ASM_SRCS:%.asm=$(BUILD)/obj/%.asm.o)
+
+all: $(BUILD)/BOOTX64.EFI
+
+$(BUILD)/obj/boot/%.o: boot/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BOOT_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Structure offsets for nasm come from the compiler, never by hand.
+$(BUILD)/gen/offsets.inc: arch/x86/vmx/offsets.gen.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -S -x c $< -o - | \
+	  sed -n 's/^.*@OFFSET \([A-Z0-9_]*\) \$$*\([0-9]*\).*/%define \1 \2/p' > $@
+
+$(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
+	@mkdir -p $(@D)
+	$(NASM) -f elf64 -Ox -Wall -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
+
+$(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
+	ld -nostdlib -znocombreloc -zmax-page-size=4096 -shared -Bsymbolic --no-undefined -T boot/trapline.lds --build-id=none \
+	   $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -lefi -o $@
+
+$(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so
+	$(OBJCOPY) -j .text -j .rodata -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j .reloc \
+	   --target=efi-app-x86_64 --subsystem=10 $< $@
+
+# --- host tests -----------------------------------------------------------------------------
+HOST_CFLAGS := -std=gnu17 -O1 -g $(WARN) -Ivmm/include -Iarch/x86/include -Itests/fake -I. -DHV_DEBUG=1
+UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+# The first lines of a test say what it links: "// SRCS: a.c b.c" and "// LIBS: -lfoo".
+srcs_of = $(shell sed -n 's,^// SRCS: *,,p' $(1))
+libs_of = $(shell sed -n 's,^// LIBS: *,,p' $(1))
+
+.SECONDEXPANSION:
+$(BUILD)/unit/%: tests/unit/%.c $$(call srcs_of,tests/unit/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* tests/fake/*)
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ -lcmocka $(call libs_of,$<)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $$(call srcs_of,tests/fuzz/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* tests/fake/*)
+	@mkdir -p $(@D)
+	$(CLANG) $(HOST_CFLAGS) -Wno-unused-command-line-argument -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ $(call libs_of,$<)
+
+unit: $(UNIT)
+	@fail=0; for t in $(UNIT); do echo "== $$t"; timeout -k 5 300 $$t || fail=1; done; exit $$fail
+
+unit-build: $(UNIT)
+fuzz-build: $(FUZZ)
+
+FUZZ_SECONDS ?= 600
+fuzz: $(FUZZ)
+	@for f in $(FUZZ); do echo "== $$f"; mkdir -p $(BUILD)/corpus/$$(basename $$f); \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(BUILD)/corpus/$$(basename $$f) || exit 1; done
+fuzz-short:
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=8
+
+check:
+	tools/check
+run:
+	tools/run
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check run clean
+.DELETE_ON_ERROR:
+-include $(OBJS:.o=.d) $(BUILD)/gen/offsets.inc.d

@@ -1,0 +1,60 @@
+/*
+ * The operator's file, parsed: \trapline.cfg. See README "Configuration" for the syntax.
+ *
+ * Pure: text in, structure or one diagnosis out.
+ */
+#ifndef HV_CONFIG_H
+#define HV_CONFIG_H
+
+#include "hv/types.h"
+
+#define CONFIG_MAX_VMS 8
+#define CONFIG_MAX_VCPUS 16
+#define CONFIG_MAX_MODULES 16
+#define CONFIG_NAME_BYTES 32
+#define CONFIG_PATH_BYTES 128
+#define CONFIG_CMDLINE_BYTES 1024
+
+enum config_interrupts { CONFIG_INTERRUPTS_VMM, CONFIG_INTERRUPTS_GUEST };
+enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
+enum config_on_exit { CONFIG_ON_EXIT_POWEROFF, CONFIG_ON_EXIT_RESET };
+
+struct config_module {
+    char path[CONFIG_PATH_BYTES];
+    char arguments[CONFIG_CMDLINE_BYTES];
+};
+
+struct config_vm {
+    char name[CONFIG_NAME_BYTES];
+    unsigned line;            /* of the section's head, for messages */
+    unsigned vcpus;
+    uint64_t memory_bytes;
+    char kernel[CONFIG_PATH_BYTES];
+    char initrd[CONFIG_PATH_BYTES]; /* empty: none */
+    char cmdline[CONFIG_CMDLINE_BYTES];
+    struct config_module modules[CONFIG_MAX_MODULES];
+    unsigned module_count;
+    enum config_interrupts interrupts;
+};
+
+struct config {
+    enum config_console console;
+    enum config_on_exit on_exit;
+    struct config_vm vms[CONFIG_MAX_VMS];
+    unsigned vm_count;
+};
+
+/* One mistake: where, what was found, what was expected. */
+struct config_diagnosis {
+    unsigned line;     /* 1-based; 0: the file as a whole */
+    char found[96];
+    char expected[160];
+};
+
+/* Parses `bytes` bytes of text (UTF-8 with or without BOM, LF or CRLF; UTF-16 is refused by name).
+ * Returns HV_OK, or HV_ERR_INVALID with *diagnosis filled in. `config` is large (see sizeof): it
+ * does not belong on a stack. */
+enum hv_err config_parse(const char *text, size_t bytes, struct config *config,
+                         struct config_diagnosis *diagnosis) HV_MUST_CHECK;
+
+#endif
