@@ -1,0 +1,58 @@
+/*
+ * What vmm/ asks of the processor. One architecture is linked in, so these are plain functions.
+ */
+#ifndef HV_ARCH_OPS_H
+#define HV_ARCH_OPS_H
+
+#include "hv/irq.h"
+#include "hv/vm.h"
+
+/* --- the machine --- */
+unsigned arch_core_count(void);
+unsigned arch_this_core(void);
+/* The host's time stamp counter, and its measured rate in ticks a second. */
+uint64_t arch_tsc(void);
+uint64_t arch_tsc_hz(void);
+/* Makes another core leave its guest or its idle state. */
+void arch_kick_core(unsigned core);
+/* Waits with interrupts open until `deadline_tsc` (UINT64_MAX: without end) or an interrupt. Returns
+ * at once if `*unless` is not 0 by the time interrupts are closed. */
+void arch_idle(uint64_t deadline_tsc, const uint32_t *unless);
+HV_NORETURN void arch_power_off(void);
+HV_NORETURN void arch_reset(void);
+
+/* --- VMs --- */
+
+/* Second-level tables over vm->memory and what else the processor needs for a VM. */
+enum hv_err arch_vm_create(struct vm *vm) HV_MUST_CHECK;
+
+/* A vCPU in the state after power-on (the first one ready to be given an entry point, the others
+ * waiting for a start-up message). NULL: no memory, or the policy was refused (logged). */
+struct vcpu *arch_vcpu_create(struct vm *vm, unsigned index);
+
+/* Back to the state after power-on. */
+void arch_vcpu_reset(struct vcpu *vcpu);
+
+/* Puts a vCPU at the entry point that a loader has prepared. */
+void arch_vcpu_enter_at(struct vcpu *vcpu, const struct loader_result *at);
+
+/* Runs the vCPU on this core until something has to be done for others. `slice_end_tsc`: when its
+ * turn is over at the latest. Interrupts are closed before and after. */
+enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc);
+
+/* Takes the vCPU's registers out of this core, so that another vCPU can run here. */
+void arch_vcpu_put(struct vcpu *vcpu);
+
+/* Is there an event that a blocked vCPU should wake for? */
+bool arch_vcpu_has_event(struct vcpu *vcpu);
+
+/* Sends an interrupt message to the VM's local interrupt controllers, from any core. */
+void arch_vm_deliver(struct vm *vm, const struct irq_message *message);
+
+/* The level of the legacy interrupt controller's INTR output has changed. */
+void arch_vm_set_pic_output(struct vm *vm, bool level);
+
+/* One line a vCPU on the log: where it is, what it has counted. */
+void arch_vcpu_describe(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * Virtual machines, virtual CPUs, and the cores that they run on.
+ *
+ * A vCPU belongs to one core for its life; the core's loop (vmm/core/core.c) runs its vCPUs in
+ * turn. What a vCPU is made of is the processor's affair (hv/arch_ops.h): the structures here are
+ * embedded in larger ones there.
+ *
+ * Locks: `struct vm.bus.lock` for all devices and device timers of a VM. `struct core.timers` has
+ * its own. `vm.phase`, `vcpu.parked` and `core.kick` are atomic words. Everything else of a vCPU is
+ * touched only by its core.
+ */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include "hv/bus.h"
+#include "hv/clock.h"
+#include "hv/config.h"
+#include "hv/gpa_space.h"
+#include "hv/loader.h"
+#include "hv/timer_queue.h"
+#include "hv/types.h"
+
+#define HV_MAX_CORES 256
+
+struct boot_info;
+struct vm;
+struct vcpu;
+struct platform;
+
+/* What the core's loop does with a vCPU after it came back. */
+enum vcpu_next {
+    VCPU_RUN = 0, /* enter again */
+    VCPU_YIELD,   /* let others run, then again */
+    VCPU_BLOCK,   /* nothing to do until an event comes */
+    VCPU_END,     /* the VM is stopping: never again */
+};
+
+enum vm_phase {
+    VM_RUNNING = 0,
+    VM_RESETTING, /* every vCPU parks; the last one puts the VM back to its start */
+    VM_ENDING,    /* every vCPU parks; the last one reports the result */
+    VM_ENDED,
+};
+
+/* The VM's clock: counts from the VM's start, in TSC ticks turned into nanoseconds. */
+struct vm_clock {
+    struct hv_clock clock;
+    struct vm *vm;
+    uint64_t start_tsc;
+    struct hv_timer *first;  /* sorted by deadline; under the bus lock */
+    struct tq_timer wake;    /* stands for the first timer in the home core's queue */
+};
+
+struct vcpu {
+    struct vm *vm;
+    unsigned index;          /* in the VM */
+    unsigned core;           /* where it lives */
+    bool blocked;            /* returned VCPU_BLOCK and has had no event since */
+    bool parked;             /* its VM is ending or resetting, and it has stopped */
+    struct vcpu *next;       /* on the same core */
+};
+
+struct vm {
+    unsigned index;
+    const struct config_vm *config;
+    enum vm_phase phase;     /* atomic */
+    unsigned parked;         /* atomic: vCPUs that have stopped for the phase */
+    unsigned exit_status;
+    char exit_reason[24];
+    struct gpa_space memory;
+    struct bus bus;
+    struct vm_clock clock;
+    struct platform *platform;
+    struct vcpu *vcpus[CONFIG_MAX_VCPUS];
+    unsigned vcpu_count;
+    unsigned home_core;      /* of its timers */
+    void *arch;
+};
+
+/* One physical core, as the scheduler sees it. */
+struct core {
+    unsigned index;
+    bool online;
+    uint32_t kick;           /* atomic: look around before entering a guest again */
+    struct timer_queue timers;
+    struct vcpu *vcpus;      /* ring of those that live here */
+    struct vcpu *last;       /* the one whose registers are in the core */
+    unsigned vcpu_count;
+};
+
+extern struct core hv_cores[HV_MAX_CORES];
+
+/* --- vmm/core/vm.c --- */
+
+/* Builds a VM from its section of the operator's file: memory, platform, vCPUs, kernel. Messages
+ * name the section. Boot core only, before the cores run. */
+enum hv_err vm_create(const struct config_vm *config, const struct boot_info *info,
+                      struct vm **made) HV_MUST_CHECK;
+
+/* Stops a VM from any core: records the first caller's status and reason (a short word), tells all
+ * its vCPUs. Returns at once; the vCPUs stop when they next leave the guest. */
+void vm_stop(struct vm *vm, unsigned status, const char *reason);
+
+/* As vm_stop, for a VM that cannot go on; prints `why` in full. */
+void vm_crash(struct vm *vm, const char *why, ...) HV_PRINTF(2, 3);
+
+/* Starts the VM over, as its reset button does. */
+void vm_reset(struct vm *vm);
+
+/* Called by a core for each of its vCPUs when the VM is not running. Returns true when the vCPU may
+ * run again (after a reset). */
+bool vm_park(struct vcpu *vcpu);
+
+static inline enum vm_phase vm_phase(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->phase, __ATOMIC_ACQUIRE);
+}
+
+/* Number of VMs, and the VM with an index. */
+unsigned vm_count(void);
+struct vm *vm_at(unsigned index);
+
+/* --- vmm/core/vm_clock.c --- */
+void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds);
+
+/* --- vmm/core/core.c --- */
+
+/* The loop of one core; never returns. */
+HV_NORETURN void core_run(unsigned index);
+
+/* Gives a vCPU to a core. Boot core only, before the cores run. */
+void core_add_vcpu(unsigned core, struct vcpu *vcpu);
+
+/* An event for this vCPU was posted, from any core: its core will look. */
+void vcpu_wake(struct vcpu *vcpu);
+
+/* Makes a core look around: leave the guest, see new timers and phases. Any core may call it. */
+void core_kick(unsigned core);
+
+/* Arms and cancels a timer in a core's queue, from any core. Absolute host TSC. */
+void core_timer_arm(unsigned core, struct tq_timer *timer, uint64_t deadline_tsc);
+void core_timer_cancel(unsigned core, struct tq_timer *timer);
+
+#endif
