@@ -39,8 +39,8 @@ $(BUILD)/obj/%.o: %.c
 # Structure offsets for nasm come from the compiler, never by hand.
 $(BUILD)/gen/offsets.inc: arch/x86/vmx/offsets.gen.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -S -x c $< -o - | \
-	  sed -n 's/^.*@OFFSET \([A-Z0-9_]*\) \$$*\([0-9]*\).*/%define \1 \2/p' > $@
+	$(CC) $(CFLAGS) -fvisibility=default -MMD -MP -MT $@ -MF $@.d -c -x c $< -o $(@:.inc=.o)
+	nm -S -t d $(@:.inc=.o) | awk '$$3 ~ /[BCD]/ { printf "%%define %s %d\n", $$4, $$2 - 1 }' > $@
 
 $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
 	@mkdir -p $(@D)
