@@ -14,10 +14,24 @@
 
 _Static_assert(BUS_MAX_REGIONS <= 256, "a region's number must fit the port table's bytes");
 
+static enum bus_answer nobody_access(struct device *device, unsigned tag, struct bus_access *access)
+{
+    (void)device;
+    (void)tag;
+    (void)access;
+    return BUS_UNCLAIMED;
+}
+
+/* Stands in region 0, so that the hot path needs no test for it. It ends at address 0: every access
+ * but one byte at port 0 leaves it. */
+static const struct device_ops nobody_ops = { .name = "nobody", .access = nobody_access };
+static const struct device nobody = { .ops = &nobody_ops };
+
 void bus_init(struct bus *bus)
 {
     memset(bus, 0, sizeof(*bus));
     spin_init(&bus->lock);
+    bus->regions[REGION_NONE].device = (struct device *)(uintptr_t)&nobody;
     for (unsigned space = 0; space < BUS_SPACES; space++)
         range_map_init(&bus->maps[space], bus->map_entries[space], BUS_MAX_REGIONS);
 }
@@ -104,23 +118,45 @@ static enum bus_answer count_unclaimed(struct bus *bus, enum bus_space space, ui
     return BUS_UNCLAIMED;
 }
 
-/* An access that lies in the region with all its bytes. */
-static inline enum bus_answer access_region(struct bus *bus, const struct bus_region *region,
-                                            uint64_t address, unsigned size, bool write,
-                                            uint64_t *value)
+/* All ones of each size that there is; 0: no such size. */
+static const uint64_t size_masks[] = {
+    [1] = UINT8_MAX, [2] = UINT16_MAX, [4] = UINT32_MAX, [8] = UINT64_MAX,
+};
+
+/* What outlives the call of a device stands in memory, not in registers that would have to be
+ * saved first: this is the path of every exit for a device. */
+struct bus_call {
+    struct bus_access access;
+    uint64_t address;
+};
+
+static __attribute__((noinline)) enum bus_answer finish_unclaimed(struct bus *bus, const struct bus_call *call,
+                                                    uint64_t *value)
 {
-    uint64_t mask = bus_size_mask(size);
-    struct bus_access access = {
-        .space = region->space, .size = (uint8_t)size, .write = write,
-        .offset = address - region->start, .value = write ? *value & mask : 0,
+    return count_unclaimed(bus, call->access.space, call->address, call->access.size,
+                           call->access.write, value);
+}
+
+/* An access that lies in the region with all its bytes. `region` is not used after the call: the
+ * device may have moved or removed it. */
+static inline enum bus_answer access_region(struct bus *bus, enum bus_space space,
+                                            const struct bus_region *region, uint64_t address,
+                                            unsigned size, bool write, uint64_t *value)
+{
+    struct bus_call call = {
+        .access = {
+            .space = space, .size = (uint8_t)size, .write = write,
+            .offset = address - region->start, .value = *value & size_masks[size],
+        },
+        .address = address,
     };
-    enum bus_space space = region->space;
-    enum bus_answer answer = region->device->ops->access(region->device, region->tag, &access);
-    /* The device may have moved or removed the region. */
+    struct device *device = region->device;
+    enum bus_answer answer = device->ops->access(device, region->tag, &call.access);
     if (HV_UNLIKELY(answer == BUS_UNCLAIMED))
-        return count_unclaimed(bus, space, address, size, write, value);
-    if (!write)
-        *value = answer == BUS_DONE ? access.value & mask : mask;
+        return finish_unclaimed(bus, &call, value);
+    if (!call.access.write)
+        *value = (answer == BUS_DONE ? call.access.value : UINT64_MAX) &
+                 size_masks[call.access.size];
     return answer;
 }
 
@@ -129,7 +165,7 @@ static enum bus_answer dispatch_byte(struct bus *bus, uint64_t port, bool write,
     unsigned number = find_region(bus, BUS_PORT, port);
     if (number == REGION_NONE)
         return count_unclaimed(bus, BUS_PORT, port, 1, write, value);
-    return access_region(bus, &bus->regions[number], port, 1, write, value);
+    return access_region(bus, BUS_PORT, &bus->regions[number], port, 1, write, value);
 }
 
 /* A port access that touches more than one region, or a region and nothing: lowest byte first.
@@ -157,7 +193,7 @@ static enum bus_answer dispatch_bytes(struct bus *bus, uint64_t port, unsigned s
 }
 
 /* The access begins in no region, or leaves the one that it begins in. */
-static enum bus_answer dispatch_odd(struct bus *bus, enum bus_space space, uint64_t address,
+static __attribute__((noinline)) enum bus_answer dispatch_odd(struct bus *bus, enum bus_space space, uint64_t address,
                                     unsigned size, bool write, uint64_t *value)
 {
     if (space != BUS_PORT || address >= BUS_PORTS)
@@ -168,33 +204,52 @@ static enum bus_answer dispatch_odd(struct bus *bus, enum bus_space space, uint6
     return count_unclaimed(bus, space, address, size, write, value);
 }
 
-/* A set bit for each size that the space takes. */
-static inline bool is_size_valid(enum bus_space space, unsigned size)
+static bool is_size_valid(enum bus_space space, unsigned size)
 {
-    uint64_t sizes = 1u << 1 | 1u << 2 | 1u << 4 | (space == BUS_PORT ? 0 : 1u << 8);
-    return size <= 8 && (sizes >> size & 1);
+    return size < HV_ARRAY_COUNT(size_masks) && size_masks[size] && (space != BUS_PORT || size < 8);
 }
 
 enum bus_answer bus_dispatch_locked(struct bus *bus, enum bus_space space, uint64_t address,
                                     unsigned size, bool write, uint64_t *value)
 {
-    if (HV_UNLIKELY(space >= BUS_SPACES || !is_size_valid(space, size))) {
+    if (space >= BUS_SPACES || !is_size_valid(space, size)) {
         if (!write)
             *value = UINT64_MAX;
         return BUS_FAULT;
     }
     unsigned number = find_region(bus, space, address);
     const struct bus_region *region = &bus->regions[number];
-    if (HV_UNLIKELY(number == REGION_NONE || size - 1 > region->last - address))
+    if (number == REGION_NONE || size - 1 > region->last - address)
         return dispatch_odd(bus, space, address, size, write, value);
-    return access_region(bus, region, address, size, write, value);
+    return access_region(bus, space, region, address, size, write, value);
+}
+
+/* Everything but a well-formed access to one port region. */
+static __attribute__((noinline)) enum bus_answer dispatch_other(struct bus *bus,
+                                                                enum bus_space space,
+                                                                uint64_t address, unsigned size,
+                                                                bool write, uint64_t *value)
+{
+    spin_lock(&bus->lock);
+    enum bus_answer answer = bus_dispatch_locked(bus, space, address, size, write, value);
+    spin_unlock(&bus->lock);
+    return answer;
 }
 
 enum bus_answer bus_dispatch(struct bus *bus, enum bus_space space, uint64_t address, unsigned size,
                              bool write, uint64_t *value)
 {
+    const unsigned port_sizes = 1u << 1 | 1u << 2 | 1u << 4;
+    if (HV_UNLIKELY(space != BUS_PORT || address >= BUS_PORTS || size > 4 ||
+                    !(port_sizes >> size & 1)))
+        return dispatch_other(bus, space, address, size, write, value);
     spin_lock(&bus->lock);
-    enum bus_answer answer = bus_dispatch_locked(bus, space, address, size, write, value);
+    enum bus_answer answer;
+    const struct bus_region *region = &bus->regions[bus->port_region[address]];
+    if (HV_LIKELY(address + size - 1 <= region->last))
+        answer = access_region(bus, BUS_PORT, region, address, size, write, value);
+    else
+        answer = dispatch_odd(bus, BUS_PORT, address, size, write, value);
     spin_unlock(&bus->lock);
     return answer;
 }
