@@ -46,12 +46,14 @@ $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
 	@mkdir -p $(@D)
 	$(NASM) -f elf64 -Ox -Wall -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
 
+# -z text: a relocation in read-only memory is a mistake, and is refused here.
 $(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
-	ld -nostdlib -znocombreloc -zmax-page-size=4096 -shared -Bsymbolic --no-undefined -T boot/trapline.lds --build-id=none \
-	   $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -lefi -o $@
+	ld -nostdlib -znocombreloc -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
+	   -T boot/trapline.lds --build-id=none $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
 
+# The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
 $(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so
-	$(OBJCOPY) -j .text -j .rodata -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j .reloc \
+	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S -j .text -j .rodata -j .rela -j .relro -j .dynamic -j .reloc -j .data -j .bss \
 	   --target=efi-app-x86_64 --subsystem=10 $< $@
 
 # --- host tests -----------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+/*
+ * Pages from the firmware, remembered so that they can be given back.
+ *
+ * Not here: memory after the hand-over (vmm/lib). No lock: one core runs.
+ * UEFI specification, "EFI_BOOT_SERVICES.AllocatePages()".
+ */
+#include "boot/uefi.h"
+#include "hv/string.h"
+
+/* The area from 0xa0000 up is video memory and ROM, even where a map does not say so. */
+#define LOW_PAGE_LAST_BYTE 0x9ffffu
+#define LOW_PAGE_HIGHEST 0x9e000u
+#define LOW_PAGE_LOWEST 0x1000u
+
+static bool remember(struct boot *boot, uint64_t start, uint64_t pages)
+{
+    if (boot->allocation_count == BOOT_MOST_ALLOCATIONS) {
+        boot->services->FreePages(start, pages);
+        return false;
+    }
+    boot->allocations[boot->allocation_count++] = (struct boot_allocation){ start, pages };
+    memset((void *)start, 0, pages << HV_PAGE_SHIFT);
+    return true;
+}
+
+uint64_t boot_allocate(struct boot *boot, uint64_t bytes)
+{
+    EFI_PHYSICAL_ADDRESS start = 0;
+    if (bytes == 0 || bytes > UINT64_MAX - HV_PAGE_MASK)
+        return 0;
+    uint64_t pages = hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT;
+    EFI_STATUS status =
+        boot->services->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
+    if (EFI_ERROR(status) || !remember(boot, start, pages))
+        return 0;
+    return start;
+}
+
+uint64_t boot_allocate_low_page(struct boot *boot)
+{
+    EFI_PHYSICAL_ADDRESS start = LOW_PAGE_LAST_BYTE;
+    EFI_STATUS status =
+        boot->services->AllocatePages(AllocateMaxAddress, EfiLoaderData, 1, &start);
+    if (!EFI_ERROR(status) && start != 0)
+        return remember(boot, start, 1) ? start : 0;
+    if (!EFI_ERROR(status))
+        boot->services->FreePages(start, 1); /* page 0 is nobody's */
+    for (start = LOW_PAGE_HIGHEST; start >= LOW_PAGE_LOWEST; start -= HV_PAGE_BYTES) {
+        EFI_PHYSICAL_ADDRESS exact = start;
+        status = boot->services->AllocatePages(AllocateAddress, EfiLoaderData, 1, &exact);
+        if (!EFI_ERROR(status))
+            return remember(boot, exact, 1) ? exact : 0;
+    }
+    return 0;
+}
+
+void boot_free_all(struct boot *boot)
+{
+    while (boot->allocation_count > 0) {
+        struct boot_allocation *last = &boot->allocations[--boot->allocation_count];
+        boot->services->FreePages(last->start, last->pages);
+    }
+    boot->info = NULL;
+}

@@ -1,0 +1,97 @@
+/*
+ * What the files of boot/ share: the one include of efi.h, and the state of a start.
+ *
+ * Nothing here outlives the hand-over except struct boot_info.
+ */
+#ifndef BOOT_UEFI_H
+#define BOOT_UEFI_H
+
+#include <efi.h>
+
+#include "hv/boot_info.h"
+
+/* boot_info and the config in it are large: they have pages of their own. */
+#define BOOT_STACK_BYTES (64u * 1024)
+#define BOOT_CONFIG_FILE "trapline.cfg"
+#define BOOT_CONFIG_MOST_BYTES (64u * 1024)
+#define BOOT_MOST_ALLOCATIONS 64
+#define BOOT_REASON_BYTES 480
+
+struct boot_allocation {
+    uint64_t start;
+    uint64_t pages;
+};
+
+struct boot {
+    EFI_HANDLE image;
+    EFI_SYSTEM_TABLE *system;
+    EFI_BOOT_SERVICES *services;
+    EFI_FILE_PROTOCOL *root; /* of the volume that the image came from; NULL: not open */
+    struct boot_info *info;
+    /* Everything that is given back when the machine stays with the firmware. */
+    struct boot_allocation allocations[BOOT_MOST_ALLOCATIONS];
+    unsigned allocation_count;
+    char reason[BOOT_REASON_BYTES]; /* why the start was refused: one sentence */
+};
+
+/* Output on the firmware's console, where there is one. */
+void boot_print(struct boot *boot, const char *format, ...) HV_PRINTF(2, 3);
+
+/* Records why the machine goes back to the firmware; the first reason stays. Returns false. */
+bool boot_refuse(struct boot *boot, const char *format, ...) HV_PRINTF(2, 3);
+
+/* A name for the common statuses, for messages. */
+const char *boot_status_name(EFI_STATUS status);
+
+/* --- memory (allocate.c) --- */
+
+/* Pages of loader data, zeroed, anywhere. 0: there are none (no reason recorded). */
+uint64_t boot_allocate(struct boot *boot, uint64_t bytes);
+/* One page below 1 MB. 0: none is free. */
+uint64_t boot_allocate_low_page(struct boot *boot);
+/* Gives everything back that was allocated. */
+void boot_free_all(struct boot *boot);
+
+/* --- files (files.c, load.c) --- */
+
+/* Opens the volume that the image was started from. */
+bool boot_volume_open(struct boot *boot);
+void boot_volume_close(struct boot *boot);
+
+/* Where a file that was read lies. */
+struct boot_bytes {
+    uint64_t start, bytes;
+};
+
+/* Reads a whole file into pages of its own, followed by at least one zero byte. `what` names it in
+ * messages ("vm 'debian': kernel"). Not found, a directory, empty, larger than most_bytes, no
+ * memory and short reads each have their reason. */
+bool boot_file_read(struct boot *boot, const char *what, const char *path, uint64_t most_bytes,
+                    struct boot_bytes *out);
+
+/* Writes a file of the volume, replacing it; folders on the way are made. False: *status says
+ * why (nothing is recorded: not to be able to write is no reason not to start). */
+bool boot_file_write(struct boot *boot, const char *directory, const char *path, const char *text,
+                     size_t bytes, EFI_STATUS *status);
+
+/* Reads \trapline.cfg into boot->info->config. */
+bool boot_load_config(struct boot *boot);
+/* Reads every file that the config names into boot->info->files, each once. */
+bool boot_load_files(struct boot *boot);
+
+/* --- the machine (machine.c) --- */
+
+/* Framebuffer, ACPI root, time, processors, image: whatever of it the firmware knows. */
+void boot_find_machine(struct boot *boot);
+
+/* --- leaving (leave.c) --- */
+
+/* Memory map and ExitBootServices. When this returns true, the machine is ours: no firmware call
+ * and no message afterwards. False: there was no memory for the map. Firmware that refuses to be
+ * left can't be returned to: this says so on COM1 and switches off. */
+bool boot_leave_firmware(struct boot *boot);
+
+/* handover.asm: to the new stack, and into the hypervisor. */
+HV_NORETURN void boot_handover(struct boot_info *info, uint64_t stack_top);
+
+#endif
