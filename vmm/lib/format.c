@@ -37,7 +37,8 @@ static void put_text(struct output *out, const char *text, size_t length)
 static void put_padding(struct output *out, char c, size_t count)
 {
     size_t room = out->length < out->bytes ? out->bytes - out->length : 0;
-    memset(out->text + (room ? out->length : 0), c, count < room ? count : room);
+    if (room)
+        memset(out->text + out->length, c, count < room ? count : room);
     out->length += count;
 }
 
