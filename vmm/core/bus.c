@@ -146,7 +146,7 @@ static inline enum bus_answer access_region(struct bus *bus, enum bus_space spac
     struct bus_call call = {
         .access = {
             .space = space, .size = (uint8_t)size, .write = write,
-            .offset = address - region->start, .value = *value & size_masks[size],
+            .offset = address - region->start, .value = write ? *value & size_masks[size] : 0,
         },
         .address = address,
     };
