@@ -1,0 +1,141 @@
+; Entries of the 256 vectors, and the few instructions that may fault on purpose.
+;
+; Not here: any decision; trap_dispatch in traps.c makes them.
+;
+; Every stub leaves the same frame (struct trap_frame). The hypervisor has no user mode, so GS is
+; ours at every entry and no SWAPGS is needed. Interrupt gates keep IF clear until IRETQ.
+;
+; SDM volume 3 "Exception and Interrupt Handling in 64-bit Mode"; System V ABI "Registers".
+
+default rel
+bits 64
+section .text
+
+extern trap_dispatch
+
+; Vectors that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP.
+%define HAS_ERROR(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21)
+
+align 16
+global trap_stubs:data hidden
+trap_stubs:
+%assign vector 0
+%rep 256
+    align 16
+%if !HAS_ERROR(vector)
+    push    0
+%endif
+    push    strict dword vector
+    jmp     near trap_common
+%assign vector vector + 1
+%endrep
+
+    align 16
+trap_common:
+    push    rax
+    push    rbx
+    push    rcx
+    push    rdx
+    push    rsi
+    push    rdi
+    push    rbp
+    push    r8
+    push    r9
+    push    r10
+    push    r11
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    cld
+    mov     rdi, rsp
+    mov     rbp, rsp            ; kept by the callee
+    and     rsp, -16            ; where a call expects it, whatever the processor pushed
+    call    trap_dispatch
+    mov     rsp, rbp
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     r11
+    pop     r10
+    pop     r9
+    pop     r8
+    pop     rbp
+    pop     rdi
+    pop     rsi
+    pop     rdx
+    pop     rcx
+    pop     rbx
+    pop     rax
+    add     rsp, 16             ; vector and error code
+    iretq
+
+; bool rdmsr_safe(uint32_t msr, uint64_t *value)
+global rdmsr_safe:function hidden
+rdmsr_safe:
+    mov     ecx, edi
+.access:
+    rdmsr
+    shl     rdx, 32
+    or      rax, rdx
+    mov     [rsi], rax
+    mov     eax, 1
+    ret
+.fault:
+    xor     eax, eax
+    mov     [rsi], rax
+    ret
+
+; bool wrmsr_safe(uint32_t msr, uint64_t value)
+global wrmsr_safe:function hidden
+wrmsr_safe:
+    mov     ecx, edi
+    mov     eax, esi
+    mov     rdx, rsi
+    shr     rdx, 32
+.access:
+    wrmsr
+    mov     eax, 1
+    ret
+.fault:
+    xor     eax, eax
+    ret
+
+; bool xsetbv_safe(uint32_t xcr, uint64_t value)
+global xsetbv_safe:function hidden
+xsetbv_safe:
+    mov     ecx, edi
+    mov     eax, esi
+    mov     rdx, rsi
+    shr     rdx, 32
+.access:
+    xsetbv
+    mov     eax, 1
+    ret
+.fault:
+    xor     eax, eax
+    ret
+
+; void stack_switch(uint64_t top, void (*next)(void *), void *argument): never returns.
+global stack_switch:function hidden
+stack_switch:
+    mov     rsp, rdi
+    xor     ebp, ebp
+    mov     rdi, rdx
+    call    rsi
+    ud2
+
+section .rodata
+
+; Pairs of distances from the table: the instruction that may fault, and where to go on.
+global trap_fixups:data hidden
+global trap_fixups_end:data hidden
+align 4
+trap_fixups:
+    dd      rdmsr_safe.access - trap_fixups,  rdmsr_safe.fault - trap_fixups
+    dd      wrmsr_safe.access - trap_fixups,  wrmsr_safe.fault - trap_fixups
+    dd      xsetbv_safe.access - trap_fixups, xsetbv_safe.fault - trap_fixups
+trap_fixups_end:
+
+section .note.GNU-stack noalloc noexec nowrite progbits
