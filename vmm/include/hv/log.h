@@ -16,4 +16,17 @@ void hv_log(enum hv_log_level level, const char *format, ...) HV_PRINTF(2, 3);
 #define hv_info(...) hv_log(HV_LOG_INFO, __VA_ARGS__)
 #define hv_debug(...) hv_log(HV_LOG_DEBUG, __VA_ARGS__)
 
+#define LOG_RING_BYTES (64u * 1024)
+
+/* How each line begins: with the core's number, once it is known how to ask for it. Boot core, when
+ * the per-core data of the boot core is up. */
+void log_set_core_number(unsigned (*this_core)(void));
+
+/* Which lines consoles show; the ring keeps all of them. HV_LOG_INFO at start. */
+void log_set_level(enum hv_log_level most);
+
+/* Copies from the ring: `from` counts all bytes ever logged. Returns the number copied, 0 at the
+ * end; *from moves on, and over what has been overwritten in the meantime. */
+size_t log_read(uint64_t *from, char *out, size_t bytes);
+
 #endif

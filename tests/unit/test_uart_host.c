@@ -1,0 +1,224 @@
+// SRCS: drivers/uart16550_host.c
+/* PC16550D data sheet: a port that behaves, and several that do not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "hv/drv_uart16550.h"
+
+enum fault { GOOD, ABSENT, READS_ZERO, NO_LINES, HALF_LINES, NO_BYTE, WRONG_BYTE, NEVER_EMPTY };
+
+struct fake_uart {
+    enum fault fault;
+    uint8_t lcr, mcr, ier, fcr, dll, dlm, rx;
+    bool rx_full;
+    unsigned in_flight;  /* bytes in the FIFO */
+    unsigned drain_after; /* status reads until it is empty */
+    unsigned reads;
+    char sent[256];
+    unsigned sent_count;
+};
+
+static uint8_t lines_of(const struct fake_uart *u)
+{
+    if (!(u->mcr & 0x10))
+        return 0xb0;
+    if (u->fault == NO_LINES)
+        return 0;
+    if (u->fault == HALF_LINES)
+        return 0x90;
+    return (uint8_t)((u->mcr & 2 ? 0x10 : 0) | (u->mcr & 1 ? 0x20 : 0) | (u->mcr & 4 ? 0x40 : 0) |
+                     (u->mcr & 8 ? 0x80 : 0));
+}
+
+static uint8_t fake_in8(void *ctx, uint16_t port)
+{
+    struct fake_uart *u = ctx;
+    if (u->fault == ABSENT)
+        return 0xff;
+    if (u->fault == READS_ZERO)
+        return 0;
+    switch (port & 7) {
+    case 0:
+        if (u->lcr & 0x80)
+            return u->dll;
+        u->rx_full = false;
+        return u->rx;
+    case 1:
+        return u->lcr & 0x80 ? u->dlm : u->ier;
+    case 3:
+        return u->lcr;
+    case 4:
+        return u->mcr;
+    case 5:
+        u->reads++;
+        if (u->fault == NEVER_EMPTY)
+            return 0;
+        if (u->in_flight && u->reads >= u->drain_after)
+            u->in_flight = 0;
+        return (uint8_t)((u->in_flight ? 0 : 0x60) | (u->rx_full ? 1 : 0));
+    case 6:
+        return lines_of(u);
+    default:
+        return 0;
+    }
+}
+
+static void fake_out8(void *ctx, uint16_t port, uint8_t value)
+{
+    struct fake_uart *u = ctx;
+    switch (port & 7) {
+    case 0:
+        if (u->lcr & 0x80) {
+            u->dll = value;
+        } else if (u->mcr & 0x10) {
+            u->rx_full = u->fault != NO_BYTE;
+            u->rx = u->fault == WRONG_BYTE ? 0 : value;
+        } else {
+            assert_true(u->in_flight < 16); /* an overrun would lose a byte */
+            u->in_flight++;
+            u->reads = 0;
+            if (u->sent_count < sizeof(u->sent))
+                u->sent[u->sent_count++] = (char)value;
+        }
+        break;
+    case 1:
+        if (u->lcr & 0x80)
+            u->dlm = value;
+        else
+            u->ier = value;
+        break;
+    case 2:
+        u->fcr = value;
+        break;
+    case 3:
+        u->lcr = value;
+        break;
+    case 4:
+        u->mcr = value;
+        break;
+    default:
+        break;
+    }
+}
+
+static void fake_pause(void *ctx)
+{
+    (void)ctx;
+}
+
+static struct hv_ports ports_of(struct fake_uart *u)
+{
+    return (struct hv_ports){ fake_in8, fake_out8, fake_pause, u };
+}
+
+static void test_probe_finds_and_leaves_alone(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .lcr = 0x83, .mcr = 0x0b, .ier = 5, .rx = 'x', .rx_full = true };
+    struct hv_ports ports = ports_of(&u);
+    assert_true(uart_host_probe(&ports, 0x3f8));
+    assert_int_equal(u.lcr, 0x83);
+    assert_int_equal(u.mcr, 0x0b);
+    assert_int_equal(u.ier, 5);
+    assert_int_equal(u.sent_count, 0);
+}
+
+static void test_probe_refuses_what_is_no_port(void **state)
+{
+    (void)state;
+    static const enum fault faults[] = { ABSENT, READS_ZERO, NO_LINES, HALF_LINES, NO_BYTE,
+                                         WRONG_BYTE, NEVER_EMPTY };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        struct fake_uart u = { .fault = faults[i], .lcr = 3, .mcr = 8 };
+        struct hv_ports ports = ports_of(&u);
+        assert_false(uart_host_probe(&ports, 0x3f8));
+        assert_int_equal(u.lcr, 3);
+        assert_int_equal(u.mcr, 8);
+    }
+}
+
+static void test_init_sets_115200_8n1(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .ier = 0xf };
+    struct hv_ports ports = ports_of(&u);
+    struct uart_host uart;
+    uart_host_init(&uart, &ports, 0x3f8);
+    assert_int_equal(u.dll, 1);
+    assert_int_equal(u.dlm, 0);
+    assert_int_equal(u.lcr, 3);
+    assert_int_equal(u.ier, 0);
+    assert_int_equal(u.fcr & 1, 1);
+    assert_int_equal(u.mcr & 0x10, 0);
+}
+
+static void test_write_fills_the_fifo_and_waits(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .drain_after = 20 };
+    struct hv_ports ports = ports_of(&u);
+    struct uart_host uart;
+    char text[100];
+    for (unsigned i = 0; i < sizeof(text); i++)
+        text[i] = (char)(' ' + i % 64);
+    uart_host_init(&uart, &ports, 0x3f8);
+    uart_host_write(&uart, text, sizeof(text));
+    assert_int_equal(u.sent_count, sizeof(text));
+    assert_memory_equal(u.sent, text, sizeof(text));
+    assert_int_equal(uart.dropped_bytes, 0);
+}
+
+static void test_a_stalled_port_costs_one_wait_and_recovers(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .drain_after = 1 };
+    struct hv_ports ports = ports_of(&u);
+    struct uart_host uart;
+    struct hv_console_backend backend = uart_host_backend(&uart);
+    uart_host_init(&uart, &ports, 0x3f8);
+    u.fault = NEVER_EMPTY;
+    backend.write(backend.ctx, "abc", 3);
+    assert_int_equal(uart.dropped_bytes, 3);
+    u.reads = 0;
+    backend.write(backend.ctx, "def", 3);
+    assert_int_equal(u.reads, 1);
+    assert_int_equal(uart.dropped_bytes, 6);
+    u.fault = GOOD;
+    backend.write(backend.ctx, "ghi", 3);
+    assert_int_equal(u.sent_count, 3);
+    assert_memory_equal(u.sent, "ghi", 3);
+}
+
+static void test_read(void **state)
+{
+    (void)state;
+    struct fake_uart u = { 0 };
+    struct hv_ports ports = ports_of(&u);
+    struct uart_host uart;
+    struct hv_console_backend backend = uart_host_backend(&uart);
+    uart_host_init(&uart, &ports, 0x3f8);
+    assert_int_equal(backend.read(backend.ctx), -1);
+    u.rx = 0xe4;
+    u.rx_full = true;
+    assert_int_equal(backend.read(backend.ctx), 0xe4);
+    assert_int_equal(backend.read(backend.ctx), -1);
+    u.fault = ABSENT; /* a port that goes away does not type 0xff for ever */
+    assert_int_equal(backend.read(backend.ctx), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_probe_finds_and_leaves_alone),
+        cmocka_unit_test(test_probe_refuses_what_is_no_port),
+        cmocka_unit_test(test_init_sets_115200_8n1),
+        cmocka_unit_test(test_write_fills_the_fifo_and_waits),
+        cmocka_unit_test(test_a_stalled_port_costs_one_wait_and_recovers),
+        cmocka_unit_test(test_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,54 @@
+/*
+ * The machine's console: everything that the operator sees goes to every backend (serial port,
+ * screen), and what the operator types comes from any of them.
+ *
+ * Two kinds of text share it: lines of the hypervisor, which always begin on a fresh line and are
+ * never torn, and the guests' bytes, which pass through as they are.
+ *
+ * Lock: one inside. It is taken with a bound: a core that dies while it prints must not take the
+ * others' last words with it; after the bound, text is printed without it. Not for NMI handlers,
+ * except in a panic.
+ */
+#ifndef HV_CONSOLE_H
+#define HV_CONSOLE_H
+
+#include "hv/types.h"
+
+#define CONSOLE_MAX_BACKENDS 4
+
+/* Where text goes and comes from. `write` must not wait without bound; `read` gives the next byte,
+ * or -1 when there is none now; NULL: an output only. Both are called with the console's lock. */
+struct hv_console_backend {
+    const char *name;
+    void (*write)(void *ctx, const char *bytes, size_t n);
+    int (*read)(void *ctx);
+    void *ctx;
+};
+
+/* One guest's output. `tag` is put in front of each of its lines, so that several guests can be
+ * told apart; NULL: nothing is, and every byte passes as it is. */
+struct console_stream {
+    const char *tag;
+};
+
+/* Adds a backend and shows it what the log holds so far. Boot core, before the others run.
+ * HV_ERR_NO_MEMORY: CONSOLE_MAX_BACKENDS are in use. */
+enum hv_err console_add(const struct hv_console_backend *backend) HV_MUST_CHECK;
+
+/* Number of backends: 0 means that nobody sees anything. */
+unsigned console_backend_count(void);
+
+/* One line of the hypervisor: `bytes` holds no line end. */
+void console_write_line(const char *bytes, size_t n);
+
+/* Bytes of a guest, as they are. Streams are told apart by their address. */
+void console_write_guest(const struct console_stream *stream, const char *bytes, size_t n);
+
+/* The next byte that the operator typed, or -1. Does not wait. */
+int console_read(void);
+
+/* From now on guests' bytes are dropped and the lock is waited for only briefly. For hv_panic,
+ * before its first line; a second call does nothing. */
+void console_enter_panic(void);
+
+#endif
