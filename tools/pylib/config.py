@@ -1,0 +1,81 @@
+"""Reads what the tools need from a trapline.cfg: which files it names, how much memory and how many
+virtual processors its machines want.
+
+This is not the judge of the file: Trapline itself is, when it starts. What is not understood here
+is left alone, so that a wrong file reaches Trapline and is answered there.
+"""
+import codecs
+import re
+
+
+class Mention:
+    """A file that the config names: the line, the key and the path as written there."""
+
+    def __init__(self, line, key, path):
+        self.line, self.key, self.path = line, key, path
+
+
+class Config:
+    """The parts of a trapline.cfg that the tools look at."""
+
+    def __init__(self, text):
+        self.mentions = []
+        self.vcpus = []
+        self.memory_bytes = []
+        self.vm_names = []
+        for number, line in enumerate(text.splitlines(), 1):
+            self._read_line(number, strip_comment(line))
+
+    def _read_line(self, number, line):
+        section = re.fullmatch(r"\[\s*vm\s+(\S+)\s*\]", line)
+        if section:
+            self.vm_names.append(section.group(1))
+            return
+        key, equals, value = line.partition("=")
+        key, value = key.strip(), value.strip()
+        if not equals or not value:
+            return
+        if key in ("kernel", "initrd"):
+            self.mentions.append(Mention(number, key, value))
+        elif key == "module":
+            self.mentions.append(Mention(number, key, value.split()[0]))
+        elif key == "vcpus" and value.isdigit():
+            self.vcpus.append(int(value))
+        elif key == "memory":
+            size = parse_size(value)
+            if size is not None:
+                self.memory_bytes.append(size)
+
+
+def strip_comment(line):
+    """A comment begins with # at the start of a line or after a space, outside double quotes."""
+    quoted = False
+    for index, character in enumerate(line):
+        if character == '"':
+            quoted = not quoted
+        elif character == "#" and not quoted and (index == 0 or line[index - 1].isspace()):
+            return line[:index].strip()
+    return line.strip()
+
+
+def parse_size(text):
+    """'512M' as bytes; a bare number is in MB. None if it is no size."""
+    match = re.fullmatch(r"(\d+)\s*([KMG]?)i?B?", text.strip(), re.IGNORECASE)
+    if not match:
+        return None
+    shift = {"K": 10, "M": 20, "": 20, "G": 30}[match.group(2).upper()]
+    return int(match.group(1)) << shift
+
+
+def decode(data):
+    """The text of a config as an editor may have saved it. Never fails."""
+    for mark, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
+                           (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if data.startswith(mark):
+            return data[len(mark):].decode(encoding, "replace")
+    return data.decode("utf-8", "replace")
+
+
+def read_config(path):
+    with open(path, "rb") as file:
+        return Config(decode(file.read()))
