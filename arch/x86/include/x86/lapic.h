@@ -127,6 +127,7 @@ enum lapic_attention_bit {
     LAPIC_ATTENTION_EXTINT_EDGE = 1u << 6, /* posted only: an ExtINT message */
     LAPIC_ATTENTION_LINT0_EDGE = 1u << 7,  /* posted only: the pin rose */
     LAPIC_ATTENTION_LINT1_EDGE = 1u << 8,
+    LAPIC_ATTENTION_BAD_VECTOR = 1u << 9,  /* posted only: a fixed message with vector 0 to 15 */
     LAPIC_ATTENTION_SIPI_VECTOR_SHIFT = 24, /* bits 31:24 hold the vector of a posted SIPI */
 };
 
@@ -153,21 +154,23 @@ struct lapic {
     struct lapic_config config;
     struct lapic_env env;
     uint64_t base_msr;
-    uint64_t icr;              /* x2APIC: the whole 64 bits; the page holds both halves too */
     uint32_t esr_pending;      /* errors since the last write of ESR */
     uint32_t lvt_remote_irr;   /* bit n: remote IRR of LINTn */
     bool extint_latched;
     uint8_t sipi_vector;
-    /* The timer. `start_tsc` is where the initial count began (periodic: the current period). */
-    uint64_t timer_start_tsc;
-    uint64_t timer_deadline_tsc; /* next expiry; 0 = not armed */
-    uint64_t tsc_deadline_msr;
-    uint64_t timer_periods;      /* whole periods since timer_epoch_tsc, so that none drifts */
+    /* The timer. It expires `timer_first_count` counts after the epoch and, when periodic, every
+     * initial count from there; period n is computed from the epoch, so that none drifts. */
+    bool timer_running;
+    bool timer_armed;            /* the surroundings hold a deadline of ours */
+    uint32_t timer_first_count;
     uint64_t timer_epoch_tsc;
+    uint64_t timer_periods;      /* of the next expiry; 0 = the first */
+    uint64_t timer_deadline_tsc; /* the next expiry, in all three modes */
 };
 
 /* Sets everything up and resets it as power-up does. `lapic` must be 4 KB-aligned. Nothing may
- * post to it before. HV_ERR_INVALID: a ratio of 0, or xAPIC-only with an id above 254. */
+ * post to it before. HV_ERR_INVALID: a timer ratio that is 0 or beyond 2^20 TSC ticks a tick, an
+ * id of all ones (xAPIC-only: above 254), or an address width outside of 32 to 52. */
 enum hv_err lapic_init(struct lapic *lapic, const struct lapic_config *config,
                        const struct lapic_env *env) HV_MUST_CHECK;
 
@@ -219,6 +222,10 @@ static inline bool lapic_is_enabled(const struct lapic *lapic)
 uint64_t lapic_tsc_deadline_read(const struct lapic *lapic);
 void lapic_tsc_deadline_write(struct lapic *lapic, uint64_t deadline_tsc);
 
+/* The guest's TSC has jumped by `delta` (a write to IA32_TSC or IA32_TSC_ADJUST): counting timers
+ * go on as if nothing had happened, a TSC deadline stays where it is. */
+void lapic_tsc_changed(struct lapic *lapic, int64_t delta);
+
 /* CR8: bits 7:4 of TPR. The caller has checked that `value` is below 16. */
 uint8_t lapic_cr8_read(const struct lapic *lapic);
 void lapic_cr8_write(struct lapic *lapic, uint8_t value);
@@ -258,8 +265,9 @@ void lapic_timer_fired(struct lapic *lapic);
 bool lapic_accepts_pic(const struct lapic *lapic);
 
 /* The PIC (or an ExtINT message) asks for an INTA cycle through this APIC. The caller asks the PIC
- * for the vector, then calls lapic_extint_taken. Does not sync. */
-bool lapic_extint_pending(const struct lapic *lapic);
+ * for the vector, then calls lapic_extint_taken. Does not sync; forgets a request that the PIC has
+ * withdrawn. */
+bool lapic_extint_pending(struct lapic *lapic);
 void lapic_extint_taken(struct lapic *lapic);
 
 /* Each takes the event away and says whether there was one. Do not sync. */
