@@ -1,6 +1,10 @@
 /*
  * The operator's file, parsed: \trapline.cfg. See README "Configuration" for the syntax.
  *
+ * Lines of "KEY = VALUE", sections "[vm NAME]", comments. A comment is a line that begins with '#';
+ * behind a value of one word (and behind a section's head) '#' after white space begins one too,
+ * but `cmdline` and `module` take their line as it stands. The keys: hv/config_keys.def.
+ *
  * Pure: text in, structure or one diagnosis out.
  */
 #ifndef HV_CONFIG_H
@@ -14,6 +18,8 @@
 #define CONFIG_NAME_BYTES 32
 #define CONFIG_PATH_BYTES 128
 #define CONFIG_CMDLINE_BYTES 1024
+#define CONFIG_MIN_MEMORY_BYTES (UINT64_C(1) << 20)
+#define CONFIG_MAX_MEMORY_BYTES (UINT64_C(1) << 40)
 
 enum config_interrupts { CONFIG_INTERRUPTS_VMM, CONFIG_INTERRUPTS_GUEST };
 enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
@@ -44,7 +50,8 @@ struct config {
     unsigned vm_count;
 };
 
-/* One mistake: where, what was found, what was expected. */
+/* One mistake: where, what was found, what was expected. Both texts are printable ASCII, whatever
+ * the file holds. */
 struct config_diagnosis {
     unsigned line;     /* 1-based; 0: the file as a whole */
     char found[96];
