@@ -81,3 +81,8 @@ void descriptors_load(struct percpu *cpu)
     ltr(HOST_TR);
     lidt(&idt);
 }
+
+bool descriptors_are_loaded(void)
+{
+    return sidt().base == (uint64_t)host_idt;
+}

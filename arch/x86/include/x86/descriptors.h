@@ -60,5 +60,7 @@ void idt_build(void);
 /* Loads GDTR, the segment registers, TR, IDTR, LDTR (none) and the GS base on this core. After
  * this this_cpu() works and exceptions are ours. */
 void descriptors_load(struct percpu *cpu);
+/* Has this core done so? */
+bool descriptors_are_loaded(void);
 
 #endif

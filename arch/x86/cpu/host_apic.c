@@ -1,0 +1,219 @@
+/*
+ * The local APIC of the executing core, in xAPIC or x2APIC mode.
+ *
+ * Not here: the timer (host_timer.c), the choice of vectors (x86/trap.h).
+ * Lock: none; each core has its own APIC. The mode and the register page are boot-once.
+ * SDM volume 3 "Local APIC", "Extended XAPIC (x2APIC)", "Issuing Interprocessor Interrupts".
+ */
+#include "x86/host_apic.h"
+
+#include "hv/log.h"
+#include "hv/panic.h"
+#include "x86/cpuid.h"
+#include "x86/host_apic_regs.h"
+#include "x86/host_paging.h"
+#include "x86/insn.h"
+#include "x86/msr.h"
+#include "x86/percpu.h"
+#include "x86/regs.h"
+#include "x86/trap.h"
+
+#define ICR_SPINS 1000000u
+
+/* Boot-once. */
+static bool x2apic;
+static volatile uint8_t *xapic_page;
+
+bool host_apic_is_x2apic(void)
+{
+    return x2apic;
+}
+
+uint32_t apic_read(enum apic_register reg)
+{
+    if (x2apic)
+        return (uint32_t)rdmsr(MSR_IA32_X2APIC_BASE + (reg >> 4));
+    return mmio_read32(xapic_page + reg);
+}
+
+void apic_write(enum apic_register reg, uint32_t value)
+{
+    if (x2apic)
+        wrmsr(MSR_IA32_X2APIC_BASE + (reg >> 4), value);
+    else
+        mmio_write32(xapic_page + reg, value);
+}
+
+uint32_t host_apic_id(void)
+{
+    if (cpuid(CPUID_LEAF_VENDOR, 0).eax >= CPUID_LEAF_TOPOLOGY) {
+        struct cpuid_regs topology = cpuid(CPUID_LEAF_TOPOLOGY, 0);
+        if (topology.ebx & 0xffff) /* the leaf is there */
+            return topology.edx;
+    }
+    return cpuid(CPUID_LEAF_FEATURES, 0).ebx >> 24;
+}
+
+/* Everything masked; spurious interrupts of theirs would arrive at vectors that nobody else has. */
+static void mask_8259s(void)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } writes[] = {
+        { 0x21, 0xff }, { 0xa1, 0xff },                   /* OCW1: mask all */
+        { 0x20, 0x11 }, { 0xa0, 0x11 },                   /* ICW1: edge, cascade, ICW4 follows */
+        { 0x21, HOST_VECTOR_PIC_MASTER }, { 0xa1, HOST_VECTOR_PIC_SLAVE }, /* ICW2 */
+        { 0x21, 0x04 }, { 0xa1, 0x02 },                   /* ICW3 */
+        { 0x21, 0x01 }, { 0xa1, 0x01 },                   /* ICW4: 8086 mode */
+        { 0x21, 0xff }, { 0xa1, 0xff },
+    };
+
+    for (size_t i = 0; i < HV_ARRAY_COUNT(writes); i++)
+        out8(writes[i].port, writes[i].value);
+}
+
+void host_apic_init(void)
+{
+    struct cpuid_regs features = cpuid(CPUID_LEAF_FEATURES, 0);
+    uint64_t base;
+
+    if (!(features.edx & CPUID_1_EDX_APIC))
+        hv_panic("the boot core's local APIC is switched off or missing");
+    mask_8259s();
+    x2apic = features.ecx & CPUID_1_ECX_X2APIC;
+    if (x2apic)
+        return;
+    base = rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ADDRESS;
+    xapic_page = host_map_mmio(base, HV_PAGE_BYTES);
+    if (!xapic_page)
+        hv_panic("the local APIC's registers at %#llx cannot be mapped", (unsigned long long)base);
+}
+
+/* Brings IA32_APIC_BASE into the mode. From "disabled" the way to x2APIC is through xAPIC. */
+static enum hv_err enter_mode(void)
+{
+    uint64_t base = rdmsr(MSR_IA32_APIC_BASE);
+
+    if (!x2apic && (base & APIC_BASE_EXTD))
+        return HV_ERR_UNSUPPORTED; /* the way back is through "disabled", and may be locked */
+    if (!(base & APIC_BASE_EN)) {
+        base |= APIC_BASE_EN;
+        if (!wrmsr_safe(MSR_IA32_APIC_BASE, base))
+            return HV_ERR_UNSUPPORTED;
+    }
+    if (x2apic && !(base & APIC_BASE_EXTD))
+        if (!wrmsr_safe(MSR_IA32_APIC_BASE, base | APIC_BASE_EXTD))
+            return HV_ERR_UNSUPPORTED;
+    base = rdmsr(MSR_IA32_APIC_BASE);
+    if (!(base & APIC_BASE_EN) || (x2apic && !(base & APIC_BASE_EXTD)))
+        return HV_ERR_UNSUPPORTED;
+    if (!x2apic && (base & APIC_BASE_ADDRESS) != (uint64_t)xapic_page)
+        return HV_ERR_UNSUPPORTED;
+    return HV_OK;
+}
+
+/* What firmware left in service would block everything of the same or a lower priority. */
+static void finish_in_service(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        uint32_t any = 0;
+        for (unsigned reg = 0; reg < 8; reg++)
+            any |= apic_read(APIC_ISR + 0x10 * reg);
+        if (!any)
+            return;
+        host_apic_eoi();
+    }
+}
+
+static void mask_local_vectors(void)
+{
+    unsigned highest = apic_read(APIC_VERSION) >> 16 & 0xff;
+
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+    apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
+    apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
+    if (highest >= 4)
+        apic_write(APIC_LVT_PERFORMANCE, APIC_LVT_MASKED);
+    if (highest >= 5)
+        apic_write(APIC_LVT_THERMAL, APIC_LVT_MASKED);
+    if (highest >= 6)
+        apic_write(APIC_LVT_CMCI, APIC_LVT_MASKED);
+}
+
+enum hv_err host_apic_init_core(void)
+{
+    enum hv_err err = enter_mode();
+
+    if (err)
+        return err;
+    mask_local_vectors();
+    apic_write(APIC_TPR, 0);
+    apic_write(APIC_SPURIOUS, APIC_SPURIOUS_ENABLE | HOST_VECTOR_SPURIOUS);
+    apic_write(APIC_LVT_ERROR, HOST_VECTOR_APIC_ERROR);
+    apic_write(APIC_ERROR_STATUS, 0); /* a write, then a read, gives and clears what was latched */
+    finish_in_service();
+    return HV_OK;
+}
+
+void host_apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+/* xAPIC: a new command may only be written when the last one has been sent. */
+static void wait_for_icr(void)
+{
+    for (unsigned i = 0; i < ICR_SPINS && (apic_read(APIC_ICR_LOW) & APIC_ICR_PENDING); i++)
+        cpu_pause();
+}
+
+static void send(uint32_t apic_id, uint32_t command)
+{
+    uint64_t flags;
+
+    if (x2apic) {
+        mfence(); /* WRMSR to the x2APIC does not wait for stores that the receiver shall see */
+        lfence();
+        wrmsr(MSR_IA32_X2APIC_ICR, (uint64_t)apic_id << 32 | command);
+        return;
+    }
+    flags = read_rflags();
+    cli();
+    wait_for_icr();
+    apic_write(APIC_ICR_HIGH, apic_id << 24);
+    apic_write(APIC_ICR_LOW, command);
+    wait_for_icr();
+    if (flags & RFLAGS_IF)
+        sti();
+}
+
+void host_apic_send(uint32_t apic_id, uint8_t vector)
+{
+    send(apic_id, APIC_ICR_ASSERT | vector);
+}
+
+void host_apic_send_nmi(uint32_t apic_id)
+{
+    send(apic_id, APIC_ICR_ASSERT | APIC_ICR_NMI);
+}
+
+void host_apic_send_init(uint32_t apic_id)
+{
+    send(apic_id, APIC_ICR_ASSERT | APIC_ICR_INIT);
+}
+
+void host_apic_send_startup(uint32_t apic_id, uint32_t page_address)
+{
+    send(apic_id, APIC_ICR_ASSERT | APIC_ICR_STARTUP | (page_address >> 12 & 0xff));
+}
+
+void host_apic_broadcast_init(void)
+{
+    send(0, APIC_ICR_ASSERT | APIC_ICR_INIT | APIC_ICR_ALL_BUT_SELF);
+}
+
+void host_apic_broadcast_startup(uint32_t page_address)
+{
+    send(0, APIC_ICR_ASSERT | APIC_ICR_STARTUP | APIC_ICR_ALL_BUT_SELF | (page_address >> 12 & 0xff));
+}

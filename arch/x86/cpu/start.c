@@ -1,0 +1,107 @@
+/*
+ * The first C code after firmware: puts our own tables in place of firmware's, one after the other,
+ * so that each step can already report what goes wrong in the next.
+ *
+ * Not here: each step itself. Lock: none; one core runs.
+ */
+#include "x86/start.h"
+
+#include "hv/drv_console.h"
+#include "hv/log.h"
+#include "hv/page_alloc.h"
+#include "hv/panic.h"
+#include "x86/acpi_host.h"
+#include "x86/cpuid.h"
+#include "x86/host_apic.h"
+#include "x86/host_paging.h"
+#include "x86/msr.h"
+#include "x86/panic.h"
+#include "x86/trap.h"
+#include "x86/tsc.h"
+
+/* traps.asm */
+HV_NORETURN void stack_switch(uint64_t top, void (*next)(void *argument), void *argument);
+
+/* Boot-once. */
+static const struct boot_info *handed_over;
+
+const struct boot_info *arch_boot_info(void)
+{
+    return handed_over;
+}
+
+static void on_apic_error(unsigned vector)
+{
+    (void)vector;
+    hv_warn("core %u: the local APIC reports an error", this_cpu()->index);
+}
+
+/* The interrupt itself is the message: it ends a HLT, or a guest's turn. */
+static void on_wake(unsigned vector)
+{
+    (void)vector;
+}
+
+static void register_interrupts(void)
+{
+    if (host_irq_register(HOST_VECTOR_TIMER, on_wake) ||
+        host_irq_register(HOST_VECTOR_KICK, on_wake) ||
+        host_irq_register(HOST_VECTOR_APIC_ERROR, on_apic_error))
+        hv_panic("interrupt vectors are registered twice");
+}
+
+/* On our own stack, descriptors and page tables. */
+static HV_NORETURN void start_machine(void *argument)
+{
+    const struct boot_info *info = argument;
+
+    host_paging_check();
+    acpi_host_init(info->rsdp);
+    register_interrupts();
+    host_apic_init();
+    if (host_apic_init_core())
+        hv_panic("the boot core's local APIC cannot be switched on");
+    tsc_calibrate(acpi_host());
+    host_timer_init();
+    smp_start(info);
+    arch_core_main(0);
+}
+
+static void check_hand_over(const struct boot_info *info)
+{
+    if (info->magic != BOOT_INFO_MAGIC || info->version != BOOT_INFO_VERSION ||
+        info->bytes != sizeof(*info))
+        hv_panic("the hand-over from the UEFI stage is version %u of %u bytes; this is %u of %zu",
+                 info->version, info->bytes, BOOT_INFO_VERSION, sizeof(*info));
+    if (info->memory_count > BOOT_INFO_MAX_MEMORY || info->file_count > BOOT_INFO_MAX_FILES)
+        hv_panic("the hand-over from the UEFI stage names %u pieces of memory and %u files",
+                 info->memory_count, info->file_count);
+}
+
+static void check_processor(void)
+{
+    if (cpuid(CPUID_LEAF_EXTENDED, 0).eax < CPUID_LEAF_EXTENDED_FEATURES_1 ||
+        !(cpuid(CPUID_LEAF_EXTENDED_FEATURES_1, 0).edx & CPUID_80000001_EDX_NX))
+        hv_panic("the processor offers no execute-disable; firmware may have switched it off");
+}
+
+void arch_entry(struct boot_info *info)
+{
+    struct percpu *cpu;
+
+    cli();
+    panic_init(info->image.text_start, info->image.text_bytes);
+    console_start_serial(info);
+    check_hand_over(info);
+    check_processor();
+    handed_over = info;
+    host_memory_init(info);
+    if (percpu_add(host_apic_id(), &cpu))
+        hv_panic("no memory for the boot core's stacks");
+    cpu->state = CORE_ONLINE;
+    cpu->start_tsc = rdtsc();
+    idt_build();
+    descriptors_load(cpu);
+    host_paging_load();
+    stack_switch(cpu->stack_top, start_machine, info);
+}

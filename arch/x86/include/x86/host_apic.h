@@ -1,0 +1,52 @@
+/*
+ * The local APIC of the core that executes: interrupts between cores, the one-shot timer, EOI.
+ * Not here: a guest's local APIC (x86/lapic.h). SDM volume 3 "Advanced Programmable Interrupt
+ * Controller (APIC)".
+ */
+#ifndef X86_HOST_APIC_H
+#define X86_HOST_APIC_H
+
+#include "hv/types.h"
+
+#define HOST_APIC_ID_UNKNOWN UINT32_MAX
+
+/* Chooses the mode for all cores (x2APIC wherever the processor has it, else xAPIC), and masks the
+ * 8259As. Boot core, once, before host_apic_init_core. Panics without a local APIC. */
+void host_apic_init(void);
+
+/* Switches this core's local APIC on in the chosen mode: spurious vector, LINT0 masked, LINT1 NMI,
+ * error interrupt, timer stopped, nothing left in service. HV_ERR_UNSUPPORTED: the core's APIC is
+ * disabled for good, or cannot be brought into the mode. */
+enum hv_err host_apic_init_core(void) HV_MUST_CHECK;
+
+/* Finds the rate of the timer where there is no TSC-deadline mode. Boot core, after tsc_calibrate
+ * and host_apic_init_core; takes 10 ms at most. */
+void host_timer_init(void);
+
+/* This core's id, of 32 bits where the processor has them. Works before everything else. */
+uint32_t host_apic_id(void);
+
+bool host_apic_is_x2apic(void);
+
+void host_apic_eoi(void);
+
+/* Interrupts another core. In xAPIC mode the ICR is two registers, and a handler that sends an
+ * interrupt between them would spoil it: interrupts are held off inside. */
+void host_apic_send(uint32_t apic_id, uint8_t vector);
+void host_apic_send_nmi(uint32_t apic_id);
+void host_apic_send_init(uint32_t apic_id);
+/* The core starts in real mode at page_address, which is below 1 MB and page-aligned. */
+void host_apic_send_startup(uint32_t apic_id, uint32_t page_address);
+/* The last two, to every core but this one. */
+void host_apic_broadcast_init(void);
+void host_apic_broadcast_startup(uint32_t page_address);
+
+/* Arms this core's timer, which interrupts once with HOST_VECTOR_TIMER when the TSC reaches the
+ * value; at once when it has. Without TSC-deadline mode it may come early, when the time is longer
+ * than the counter holds: who waits looks at the TSC and arms again. */
+void host_timer_arm_tsc(uint64_t deadline_tsc);
+/* An interrupt that is pending already still comes. */
+void host_timer_stop(void);
+bool host_timer_is_deadline_mode(void);
+
+#endif
