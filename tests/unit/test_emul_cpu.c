@@ -1,4 +1,6 @@
-// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c arch/x86/emul/registers.c arch/x86/emul/alu.c arch/x86/emul/address.c arch/x86/emul/execute.c arch/x86/emul/string.c
+// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c
+// SRCS: arch/x86/emul/registers.c arch/x86/emul/alu.c arch/x86/emul/address.c
+// SRCS: arch/x86/emul/execute.c arch/x86/emul/string.c
 /*
  * The executor against the processor that this test runs on: random 64-bit instructions of the
  * supported set are executed on a copy of a block of memory by the emulator, and natively on the
@@ -35,6 +37,7 @@ static struct native {
     uint64_t host_rsp;
 } *native;
 
+static bool is_possible;
 static sigjmp_buf on_signal;
 static uint64_t rng_state;
 
@@ -320,9 +323,14 @@ static bool choose_state(struct emul_insn *insn, struct x86_gprs *gprs)
         target &= ~15ull;
     }
     if (is_string(insn)) {
-        gprs->r[X86_RCX] = pick(24) | upper_noise(insn);
-        gprs->r[X86_RSI] = target | upper_noise(insn);
-        gprs->r[X86_RDI] = (pick(2) ? target + pick(64) : middle) | upper_noise(insn);
+        unsigned count = pick(24);
+        /* With 32-bit addresses and count 0, makers differ on the upper halves. */
+        bool noisy = count > 0 || !(insn->flags & (EMUL_F_REP | EMUL_F_REPNE));
+
+        gprs->r[X86_RCX] = count | (noisy ? upper_noise(insn) : 0);
+        gprs->r[X86_RSI] = target | (noisy ? upper_noise(insn) : 0);
+        gprs->r[X86_RDI] = pick(2) ? target + pick(64) : middle;
+        gprs->r[X86_RDI] |= noisy ? upper_noise(insn) : 0;
         return true;
     }
     if (is_bit_string(insn)) {
@@ -567,8 +575,10 @@ static int setup(void **context)
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
     native = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-    if (code == MAP_FAILED || block == MAP_FAILED || native == MAP_FAILED) {
-        return -1;
+    is_possible = code != MAP_FAILED && block != MAP_FAILED && native != MAP_FAILED;
+    if (!is_possible) {
+        print_message("this system gives no writable and executable memory: skipped\n");
+        return 0;
     }
     sigaltstack(&stack, NULL);
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
@@ -577,12 +587,21 @@ static int setup(void **context)
     return 0;
 }
 
+static int skip_if_impossible(void **context)
+{
+    (void)context;
+    if (!is_possible) {
+        skip();
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_instructions),
-        cmocka_unit_test(test_sib_without_base),
-        cmocka_unit_test(test_all_shift_counts),
+        cmocka_unit_test_setup(test_random_instructions, skip_if_impossible),
+        cmocka_unit_test_setup(test_sib_without_base, skip_if_impossible),
+        cmocka_unit_test_setup(test_all_shift_counts, skip_if_impossible),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

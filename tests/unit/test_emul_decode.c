@@ -1,4 +1,5 @@
-// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c arch/x86/emul/registers.c
+// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c
+// SRCS: arch/x86/emul/registers.c
 /*
  * The decoder, rule by rule from SDM volume 2 "Instruction Format". test_emul_zydis.c covers the
  * breadth; here stands what a reader wants to see by name.

@@ -1,8 +1,10 @@
-// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c arch/x86/emul/registers.c arch/x86/emul/alu.c arch/x86/emul/address.c arch/x86/emul/execute.c arch/x86/emul/string.c
+// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c
+// SRCS: arch/x86/emul/registers.c arch/x86/emul/alu.c arch/x86/emul/address.c
+// SRCS: arch/x86/emul/execute.c arch/x86/emul/string.c
 /*
  * The executor's rules that a processor cannot show from user mode: segmentation, faults and what
- * they leave behind, locked updates, batches of repeated instructions, ports. Arithmetic is compared
- * with a processor in test_emul_cpu.c.
+ * they leave behind, locked updates, batches of repeated instructions, ports. Arithmetic is
+ * compared with a processor in test_emul_cpu.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,7 +300,8 @@ static void test_types(void **context)
     } types[] = {
         { DATA_RW, true, true }, { DATA_RO, true, false }, { CODE_XR, true, false },
         { CODE_X, false, false }, { DATA_RW & ~EMUL_SEGMENT_P, false, false },
-        { DATA_RW & ~EMUL_SEGMENT_S, false, false }, { DATA_RW | EMUL_SEGMENT_UNUSABLE, false, false },
+        { DATA_RW & ~EMUL_SEGMENT_S, false, false },
+        { DATA_RW | EMUL_SEGMENT_UNUSABLE, false, false },
     };
 
     (void)context;
@@ -701,7 +704,8 @@ static void test_ins(void **context)
     world.gprs.r[X86_RCX] = 3;
     world.port_value = 0x11223344;
     EXPECT_OK(0xf3, 0x66, 0x6d);
-    assert_string_equal(world.log, "p2:100 in2:1f0 w2:100 p2:102 in2:1f0 w2:102 p2:104 in2:1f0 w2:104");
+    assert_string_equal(world.log, "p2:100 in2:1f0 w2:100 p2:102 in2:1f0 w2:102 "
+                                   "p2:104 in2:1f0 w2:104");
     assert_int_equal(memory_at(0x100, 8), 0x334633453344ull);
     world.gprs.r[X86_RCX] = 3;
     world.fault_at = 0x108;

@@ -1,4 +1,5 @@
-// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c arch/x86/emul/registers.c
+// SRCS: arch/x86/emul/decode.c arch/x86/emul/opcodes.c arch/x86/emul/names.c
+// SRCS: arch/x86/emul/registers.c
 // LIBS: -lZydis
 /*
  * The decoder against an independent one, on random bytes and on random instructions of the kinds
@@ -187,8 +188,9 @@ static bool displacement_agrees(const struct emul_insn *insn, const ZydisDecoded
 }
 
 /*
- * "Special Cases of REX Encodings": where mod is 0, a SIB base of 5 means disp32 and no base, whatever
- * REX.B says. With 32-bit addresses the other decoder names R13D; the processor does as the manual.
+ * "Special Cases of REX Encodings": where mod is 0, a SIB base of 5 means disp32 and no base,
+ * whatever REX.B says. With 32-bit addresses the other decoder names R13D; the processor does as
+ * the manual says (test_emul_cpu.c).
  */
 static bool is_misread_base(const struct emul_insn *insn, const ZydisDecodedOperand *mem)
 {

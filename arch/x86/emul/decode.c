@@ -140,9 +140,9 @@ static enum emul_status refuse(struct decoder *d, enum emul_refusal refusal)
 }
 
 /*
- * C4, C5 and 62 are VEX and EVEX in 64-bit mode, and elsewhere if what follows would name a register
- * for LES, LDS and BOUND, which take none. "Intel AVX Instruction Format": with 66, F2, F3, LOCK or
- * REX they are #UD.
+ * C4, C5 and 62 are VEX and EVEX in 64-bit mode, and elsewhere if what follows would name a
+ * register for LES, LDS and BOUND, which take none. "Intel AVX Instruction Format": with 66, F2,
+ * F3, LOCK or REX they are #UD.
  */
 static enum emul_status refuse_vector(struct decoder *d, uint8_t byte)
 {

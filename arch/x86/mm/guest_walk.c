@@ -88,7 +88,7 @@ static bool is_leaf(const struct walk *w, unsigned level, uint64_t entry)
     }
 }
 
-/* "Reserved bits" in the entry formats. A PDE of 4 MB holds address bits 39:32 in 20:13 (PSE-36). */
+/* "Reserved bits" of the entries. A PDE of 4 MB holds address bits 39:32 in 20:13 (PSE-36). */
 static uint64_t reserved_bits(const struct walk *w, unsigned level, bool leaf)
 {
     unsigned width = w->state->maxphyaddr_bits;

@@ -89,7 +89,7 @@ enum emul_form {
  */
 struct emul_insn {
     uint8_t bytes[EMUL_INSN_BYTES_MAX];
-    uint8_t length_bytes;   /* 0 unless decoding gave EMUL_OK */
+    uint8_t length_bytes;
     uint8_t mode;           /* enum emul_mode */
     uint8_t op;             /* enum emul_op */
     uint8_t form;           /* enum emul_form */
@@ -161,7 +161,7 @@ struct emul_ops {
     enum emul_status (*cmpxchg)(void *ctx, gva_t linear, unsigned size_bytes,
                                 const uint64_t *expected, const uint64_t *desired,
                                 struct x86_fault *fault);
-    /* May it be written? Asked before INS takes a value from a port that could not be given back. */
+    /* May it be written? Asked before INS takes a value from a port, which has no way back. */
     enum emul_status (*probe_write)(void *ctx, gva_t linear, unsigned size_bytes,
                                     struct x86_fault *fault);
     enum emul_status (*port_in)(void *ctx, uint16_t port, unsigned size_bytes, uint32_t *value,
@@ -175,17 +175,19 @@ struct emul_ops {
 /*
  * Decodes the instruction at the start of `count` bytes; never looks behind them.
  * Gives EMUL_OK, EMUL_NEED_BYTES (only if count < 15), EMUL_UD, EMUL_TOO_LONG or EMUL_REFUSED.
- * `out->bytes` holds what was given in every case; the rest is defined for EMUL_OK, and `refusal`
- * for EMUL_REFUSED. EMUL_UD is certain; an instruction that is refused may turn out illegal too.
+ * For EMUL_OK all of `out` is defined, and `out->bytes` holds the instruction and zeroes behind it;
+ * otherwise it holds what was given, `length_bytes` is 0, and `refusal` is set for EMUL_REFUSED.
+ * EMUL_UD is certain; an instruction that is refused may turn out illegal too.
  */
 enum emul_status emul_decode(const uint8_t *bytes, unsigned count, enum emul_mode mode,
                              struct emul_insn *out);
 
 /*
  * Executes a decoded instruction. A repeated string instruction does at most `iterations_max`
- * iterations (one, if RFLAGS.TF is set) and then gives EMUL_AGAIN with its registers advanced, so
- * that interrupts can be taken in between. Gives EMUL_OK, EMUL_AGAIN, EMUL_RETRY, EMUL_FAULT (with
- * `fault` filled in; registers and flags are as the processor leaves them) or EMUL_ABORT.
+ * iterations (not 0; one, if RFLAGS.TF is set) and then gives EMUL_AGAIN with its registers
+ * advanced, so that interrupts can be taken in between. Gives EMUL_OK, EMUL_AGAIN, EMUL_RETRY,
+ * EMUL_FAULT (with `fault` filled in; registers and flags are as the processor leaves them) or
+ * EMUL_ABORT.
  * RIP, RFLAGS.RF and a pending single-step trap (owed after EMUL_OK and after EMUL_AGAIN) are the
  * caller's. Volume 2, the instructions' "Operation"; volume 1 "String Operations".
  */
@@ -202,9 +204,9 @@ const char *emul_op_name(enum emul_op op);
  * The short way for device registers. True if the instruction does nothing but move one memory
  * operand of up to 8 bytes to or from a register or immediate (MOV, MOVZX, MOVSX, MOVNTI): then its
  * access is `*size_bytes` wide and a write if `*is_write`. The caller, which knows from the exit
- * what was accessed, does the access and uses the two functions below; it needs neither segments nor
- * the guest's page tables, since the processor has checked those before it exited. It must rule out
- * by itself that the operand crosses its page.
+ * what was accessed, does the access and uses the two functions below; it needs neither segments
+ * nor the guest's page tables, since the processor has checked those before it exited. It must rule
+ * out by itself that the operand crosses its page.
  */
 static inline bool emul_mov_fast(const struct emul_insn *insn, bool *is_write,
                                  unsigned *size_bytes)

@@ -2,8 +2,8 @@
  * The walk through a guest's own page tables: from a linear to a guest-physical address, with the
  * permissions, page faults, and accessed and dirty flags of the processor.
  *
- * Not here: segmentation and canonical form (x86/emul.h), EPT, the TLB. Shadow stacks, HLAT, LAM and
- * LASS are not applied; a guest must not be shown them.
+ * Not here: segmentation and canonical form (x86/emul.h), EPT, the TLB. Shadow stacks, HLAT, LAM
+ * and LASS are not applied; a guest must not be shown them.
  *
  * No lock and no state: entries are changed by compare-exchange, as the processor does.
  * SDM volume 3 "Paging".
