@@ -5,6 +5,13 @@
  * Counting is a function of the VM's clock: no timer runs for counters 1 and 2, and one for counter
  * 0 only while a rising edge of its OUT lies ahead.
  *
+ * When the host is late, every edge of a periodic counter 0 that was missed is owed to the guest, up
+ * to PIT8254_BACKLOG_MAX, and made up for at four times the rate, so that a guest that counts ticks
+ * keeps the time. Further ones are lost and counted. A guest gets no more than one edge in
+ * PIT8254_SPACING_NS, whatever it programs.
+ *
+ * Power-on, which the data sheet leaves open: no counter counts, OUT is high.
+ *
  * Lock: the VM's device lock for every function here; the interrupt line is set with it held.
  */
 #ifndef HV_DEV_PIT8254_H
@@ -18,10 +25,12 @@
 enum pit8254_tag { PIT8254_TAG_COUNTERS, PIT8254_TAG_PORT61 };
 
 #define PIT8254_PORTS 4u
+#define PIT8254_BACKLOG_MAX 32u
+#define PIT8254_SPACING_NS UINT64_C(100000)
 
 struct pit8254_counter_state {
     uint64_t pending_tick;  /* when the new count is loaded; UINT64_MAX: at the next trigger */
-    int64_t start_tick;     /* when the count in effect was loaded */
+    uint64_t start_tick;    /* when the count in effect was loaded; modulo 2^64 */
     uint64_t paused_ticks;  /* how far it had counted when GATE went low */
     uint32_t count;         /* in effect, 1 to 65536 */
     uint32_t pending_count; /* written and not loaded yet; 0 = none */
@@ -30,8 +39,9 @@ struct pit8254_counter_state {
     uint16_t latch;
     uint8_t control;        /* low six bits of the control word: access, mode, BCD */
     uint8_t loaded;         /* a count is in effect */
+    uint8_t null_count;     /* a count was written, or asked for, and is not in effect yet */
     uint8_t gate;
-    uint8_t paused;
+    uint8_t paused;         /* GATE stopped it (modes 0, 2, 3, 4) */
     uint8_t write_msb;      /* the next byte written is the second of two ... */
     uint8_t write_lsb;      /* ... and this was the first */
     uint8_t read_msb;       /* the next byte read is the second of two */
@@ -64,6 +74,7 @@ struct pit8254 {
 
 extern const struct device_ops pit8254_ops;
 
+/* Drives IRQ0 high, as reset does: what receives it must be initialised before. */
 void pit8254_init(struct pit8254 *pit, const struct pit8254_wiring *wiring);
 
 /* Level of OUT of counter 0, 1 or 2 at this moment; false for other numbers. */
