@@ -54,6 +54,18 @@ uint64_t boot_allocate_low_page(struct boot *boot)
     return 0;
 }
 
+void boot_free(struct boot *boot, uint64_t start)
+{
+    for (unsigned i = 0; i < boot->allocation_count; i++) {
+        struct boot_allocation *at = &boot->allocations[i];
+        if (at->start != start)
+            continue;
+        boot->services->FreePages(at->start, at->pages);
+        *at = boot->allocations[--boot->allocation_count];
+        return;
+    }
+}
+
 void boot_free_all(struct boot *boot)
 {
     while (boot->allocation_count > 0) {

@@ -52,6 +52,23 @@ static bool map_allocate(struct boot *boot, struct current_map *current)
     return true;
 }
 
+uint64_t boot_free_memory(struct boot *boot)
+{
+    struct current_map current = { 0 };
+    uint64_t sum = 0;
+    bool complete;
+    struct boot_memory *out = boot->info->memory; /* scratch: filled for good when we leave */
+    if (!map_allocate(boot, &current))
+        return 0;
+    if (!EFI_ERROR(map_read(boot, &current))) {
+        uint32_t count = memory_map_convert(&current.map, out, BOOT_INFO_MAX_MEMORY, &complete);
+        for (uint32_t i = 0; i < count; i++)
+            sum += out[i].kind == BOOT_MEMORY_FREE ? out[i].bytes : 0;
+    }
+    boot_free(boot, (uint64_t)current.room);
+    return sum;
+}
+
 static void send_bounded(const char *text)
 {
     for (; *text; text++) {

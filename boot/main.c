@@ -33,16 +33,24 @@ static bool create_stack(struct boot *boot)
     boot->info->stack_bytes = BOOT_STACK_BYTES;
     if (boot->info->stack_start == 0)
         return boot_refuse(boot, "there is no memory for a stack");
-    boot->info->start_page = boot_allocate_low_page(boot);
     return true;
 }
 
+/* The machine check comes before the files: they may be large, and a machine that can't run them
+ * need not wait for them. A mistake in the configuration is one of its lines. */
 static bool prepare(struct boot *boot)
 {
-    if (!create_info(boot) || !boot_volume_open(boot) || !boot_load_config(boot) ||
-        !boot_load_files(boot) || !create_stack(boot))
+    char refusal[BOOT_REASON_BYTES];
+    if (!create_info(boot) || !boot_volume_open(boot))
         return false;
+    bool config_read = boot_load_config(boot);
+    memcpy(refusal, boot->reason, sizeof(refusal));
+    boot->reason[0] = 0;
     boot_find_machine(boot);
+    boot->info->start_page = boot_allocate_low_page(boot);
+    if (!boot_check_machine(boot, config_read ? NULL : refusal) || !boot_load_files(boot) ||
+        !create_stack(boot))
+        return false;
     boot_volume_close(boot);
     return true;
 }
@@ -85,7 +93,8 @@ static EFI_STATUS refuse(struct boot *boot)
 {
     boot_volume_close(boot);
     boot_free_all(boot);
-    boot_print(boot, "\nTRAPLINE: refused: %s\n", boot->reason);
+    if (!boot->reason_printed)
+        boot_print(boot, "\nTRAPLINE: refused: %s\n", boot->reason);
     hold_screen(boot);
     return EFI_LOAD_ERROR;
 }

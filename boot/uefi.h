@@ -32,6 +32,7 @@ struct boot {
     struct boot_allocation allocations[BOOT_MOST_ALLOCATIONS];
     unsigned allocation_count;
     char reason[BOOT_REASON_BYTES]; /* why the start was refused: one sentence */
+    bool reason_printed;
 };
 
 /* Output on the firmware's console, where there is one. */
@@ -49,6 +50,8 @@ const char *boot_status_name(EFI_STATUS status);
 uint64_t boot_allocate(struct boot *boot, uint64_t bytes);
 /* One page below 1 MB. 0: none is free. */
 uint64_t boot_allocate_low_page(struct boot *boot);
+/* Gives one allocation back before the others. */
+void boot_free(struct boot *boot, uint64_t start);
 /* Gives everything back that was allocated. */
 void boot_free_all(struct boot *boot);
 
@@ -84,7 +87,17 @@ bool boot_load_files(struct boot *boot);
 /* Framebuffer, ACPI root, time, processors, image: whatever of it the firmware knows. */
 void boot_find_machine(struct boot *boot);
 
+/* --- the machine check (check.c) --- */
+
+/* Finds the facts, judges, prints the page, writes it to the volume. False: the machine can't run
+ * Trapline, or `config_refusal` (NULL: the configuration was read) says what is wrong with the
+ * configuration; each reason has been printed, and the first one is recorded. */
+bool boot_check_machine(struct boot *boot, const char *config_refusal);
+
 /* --- leaving (leave.c) --- */
+
+/* The free memory that will be left, in bytes; 0: firmware does not say. */
+uint64_t boot_free_memory(struct boot *boot);
 
 /* Memory map and ExitBootServices. When this returns true, the machine is ours: no firmware call
  * and no message afterwards. False: there was no memory for the map. Firmware that refuses to be

@@ -1,0 +1,68 @@
+/*
+ * The machine check as the operator meets it: on the firmware's console, and as a file.
+ *
+ * Not here: facts and judgement (preflight*.c). No lock: one core runs.
+ */
+#include "boot/preflight_facts.h"
+#include "hv/string.h"
+
+#define PAGE_FOLDER "trapline"
+#define PAGE_FILE "trapline/preflight.txt"
+
+/* Too large for firmware's stack. */
+struct check {
+    struct preflight_facts facts;
+    struct preflight_report report;
+    struct preflight_core cores[PREFLIGHT_MAX_CORES];
+    char page[PREFLIGHT_PAGE_BYTES];
+};
+
+static void print_page(struct boot *boot, struct check *check)
+{
+    preflight_render(&check->report, "\n", check->page, sizeof(check->page));
+    const char *line = check->page;
+    while (*line) {
+        const char *end = strchr(line, '\n');
+        boot_print(boot, "%.*s\n", (int)(end ? end - line : (long)strlen(line)), line);
+        line = end ? end + 1 : line + strlen(line);
+    }
+}
+
+static void write_page(struct boot *boot, struct check *check)
+{
+    EFI_STATUS status;
+    size_t n = preflight_render(&check->report, "\r\n", check->page, sizeof(check->page));
+    if (!boot_file_write(boot, PAGE_FOLDER, PAGE_FILE, check->page, n, &status))
+        boot_print(boot, "This page could not be written to the boot volume (%s); that stops "
+                         "nothing.\n", boot_status_name(status));
+}
+
+/* Each reason on a line of its own; the first one is the application's. */
+static bool print_reasons(struct boot *boot, const struct preflight_report *report)
+{
+    for (unsigned i = 0; i < report->count; i++) {
+        const struct preflight_line *line = &report->lines[i];
+        if (line->verdict != PREFLIGHT_STOPS)
+            continue;
+        boot_refuse(boot, "%s", line->text);
+        boot_print(boot, "TRAPLINE: refused: %s\n", line->text);
+        boot->reason_printed = true;
+    }
+    return report->stops == 0;
+}
+
+bool boot_check_machine(struct boot *boot, const char *config_refusal)
+{
+    struct check *check = (struct check *)boot_allocate(boot, sizeof(struct check));
+    if (!check)
+        return boot_refuse(boot, "there is no memory for the machine check");
+    preflight_collect(boot, check->cores, &check->facts);
+    check->facts.config = config_refusal ? NULL : &boot->info->config;
+    check->facts.config_refusal = config_refusal;
+    preflight_decide(&check->facts, &check->report);
+    print_page(boot, check);
+    write_page(boot, check);
+    bool ok = print_reasons(boot, &check->report);
+    boot_free(boot, (uint64_t)check);
+    return ok;
+}

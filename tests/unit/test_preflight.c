@@ -1,0 +1,442 @@
+// SRCS: boot/preflight.c boot/preflight_render.c boot/preflight_acpi.c arch/x86/vmx/caps.c arch/x86/vmx/policy.c arch/x86/vmx/vmcs_fields.c vmm/lib/format.c drivers/uart16550_host.c
+/* The machine check: each fact alone decides its own line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "boot/preflight.h"
+#include "vmx_profiles.h"
+
+#define GB (UINT64_C(1) << 30)
+
+static struct config config;
+static struct preflight_core cores[4];
+static struct preflight_report report;
+
+/* A machine of which every line is fine: Tiger Lake with posted interrupts. */
+static struct preflight_facts good(void)
+{
+    memset(&config, 0, sizeof(config));
+    config.vm_count = 1;
+    config.vms[0].vcpus = 1;
+    config.vms[0].memory_bytes = GB;
+    for (unsigned i = 0; i < 4; i++)
+        cores[i] = (struct preflight_core){ i, true, 5, vmx_profile_caps("Bochs 3.1 tiger lake") };
+    return (struct preflight_facts){
+        .vendor = "GenuineIntel",
+        .brand = "Some Processor",
+        .signature = 0x50654,
+        .invariant_tsc = true,
+        .tsc_deadline = true,
+        .cores = cores,
+        .core_count = 2,
+        .enabled_count = 2,
+        .free_bytes = 4 * GB,
+        .start_page = true,
+        .rsdp = 0xe0000,
+        .acpi_tables = PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_MADT,
+        .secure_boot = PREFLIGHT_SECURE_BOOT_OFF,
+        .serial = { true },
+        .keyboard_controller = true,
+        .framebuffer = { 0xc0000000, 4096000, 1280, 800, 5120, BOOT_PIXEL_BGRX },
+        .epoch_seconds = 1700000000,
+        .config = &config,
+    };
+}
+
+static void decide(const struct preflight_facts *facts)
+{
+    memset(&report, 0xee, sizeof(report));
+    preflight_decide(facts, &report);
+}
+
+/* The one line that is not fine. */
+static const struct preflight_line *only(const struct preflight_facts *facts,
+                                         enum preflight_verdict verdict, const char *subject)
+{
+    const struct preflight_line *found = NULL;
+    decide(facts);
+    for (unsigned i = 0; i < report.count; i++) {
+        if (report.lines[i].verdict == PREFLIGHT_FINE)
+            continue;
+        if (found)
+            fail_msg("a second line: %s: %s", report.lines[i].subject, report.lines[i].text);
+        found = &report.lines[i];
+    }
+    assert_non_null(found);
+    assert_string_equal(found->subject, subject);
+    assert_int_equal(found->verdict, verdict);
+    assert_int_equal(report.degraded, verdict == PREFLIGHT_DEGRADED);
+    assert_int_equal(report.stops, verdict == PREFLIGHT_STOPS);
+    return found;
+}
+
+static const char *line(const char *subject)
+{
+    for (unsigned i = 0; i < report.count; i++) {
+        if (strcmp(report.lines[i].subject, subject) == 0)
+            return report.lines[i].text;
+    }
+    return "";
+}
+
+static bool line_is(const char *subject, enum preflight_verdict verdict)
+{
+    for (unsigned i = 0; i < report.count; i++) {
+        if (strcmp(report.lines[i].subject, subject) == 0)
+            return report.lines[i].verdict == verdict;
+    }
+    return false;
+}
+
+static void test_a_good_machine_is_fine(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    decide(&f);
+    assert_int_equal(report.degraded + report.stops, 0);
+    assert_non_null(strstr(line("processor"), "family 6, model 0x55, stepping 4"));
+    f.signature = 0x00b00f21; /* an extended family */
+    decide(&f);
+    assert_non_null(strstr(line("processor"), "family 26, model 0x2, stepping 1"));
+    f.signature = 0x000005e1; /* family 5: the extended model does not count */
+    f.brand[0] = 0;
+    decide(&f);
+    assert_non_null(strstr(line("processor"), "unnamed (GenuineIntel, family 5, model 0xe"));
+}
+
+static void test_no_vtx(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    cores[0] = (struct preflight_core){ 0 };
+    assert_non_null(strstr(only(&f, PREFLIGHT_STOPS, "VT-x")->text, "firmware hides it"));
+    strcpy(f.vendor, "AuthenticAMD");
+    assert_non_null(strstr(only(&f, PREFLIGHT_STOPS, "VT-x")->text, "it is a AuthenticAMD"));
+    strcpy(f.hypervisor, "KVMKVMKVM");
+    assert_non_null(strstr(only(&f, PREFLIGHT_STOPS, "VT-x")->text, "nested"));
+    assert_non_null(strstr(line("processor"), "KVMKVMKVM"));
+    for (unsigned i = 0; i < report.count; i++) /* nothing is said of what is not there */
+        assert_string_not_equal(report.lines[i].subject, "EPT");
+    assert_int_equal(strncmp(report.lines[1].text, "this processor has no VT-x", 26), 0);
+}
+
+static void test_feature_control(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    static const struct { uint64_t value; bool ok; } cases[] = {
+        { 0, true }, { 4, true }, { 5, true }, { 7, true }, { 0x40005, true },
+        { 1, false }, { 3, false }, { 0x40001, false },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cores[0].feature_control = cases[i].value;
+        decide(&f);
+        assert_int_equal(report.stops, !cases[i].ok);
+        assert_true(line_is("feature control", cases[i].ok ? PREFLIGHT_FINE : PREFLIGHT_STOPS));
+    }
+    assert_non_null(strstr(line("feature control"), "Intel Virtualization Technology"));
+}
+
+static void test_other_cores(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    f.core_count = f.enabled_count = 4;
+    cores[2].feature_control = 1;
+    cores[3].vmx = false;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "cores")->text, "2 of 4"));
+    assert_non_null(strstr(line("cores"), "APIC id 2"));
+    f = good();
+    f.enabled_count = 4;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "cores")->text, "2 of 4 answered"));
+    f = good();
+    f.enabled_count = 0;
+    f.core_count = 1;
+    only(&f, PREFLIGHT_DEGRADED, "cores");
+}
+
+static void test_a_hybrid_machine_has_what_all_cores_have(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    cores[1].caps = vmx_profile_caps("Bochs 2.7 cannon lake");
+    decide(&f);
+    assert_true(line_is("APICv", PREFLIGHT_DEGRADED));
+    assert_true(line_is("PML", PREFLIGHT_DEGRADED));
+    assert_int_equal(report.stops, 0);
+    /* A core that insists on what another forbids is not one to run with. */
+    cores[1].caps = cores[0].caps;
+    cores[1].caps.true_pinbased = UINT64_C(0xff00000000ff);
+    cores[1].caps.pinbased = UINT64_C(0xff00000000ff);
+    cores[1].caps.basic ^= UINT64_C(0xf) << 50;
+    decide(&f);
+    bool told = false;
+    for (unsigned i = 0; i < report.count; i++)
+        told |= strstr(report.lines[i].text, "1 differ so much") != NULL;
+    assert_true(told);
+    assert_int_equal(report.stops, 0);
+}
+
+static void test_every_profile_is_judged_as_the_policy_does(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(vmx_profiles) / sizeof(vmx_profiles[0]); i++) {
+        struct preflight_facts f = good();
+        cores[0].caps = cores[1].caps = vmx_profile_caps(vmx_profiles[i].name);
+        decide(&f);
+        if ((report.stops > 0) != (vmx_profiles[i].refused != NULL))
+            fail_msg("%s: %u stops", vmx_profiles[i].name, report.stops);
+    }
+}
+
+static void set_ept(uint64_t clear, uint32_t clear_controls)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        cores[i].caps.ept_vpid_cap &= ~clear;
+        cores[i].caps.procbased2 &= ~((uint64_t)clear_controls << 32);
+    }
+}
+
+static void test_what_stops(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    set_ept(0, CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST);
+    decide(&f);
+    assert_true(line_is("EPT", PREFLIGHT_STOPS));
+    assert_true(line_is("unrestricted", PREFLIGHT_STOPS));
+    static const uint64_t needed[] = { VMX_EPT_CAP_WALK_4, VMX_EPT_CAP_WB, VMX_EPT_CAP_INVEPT };
+    for (unsigned i = 0; i < 3; i++) {
+        f = good();
+        set_ept(needed[i], 0);
+        decide(&f);
+        assert_true(line_is("EPT", PREFLIGHT_STOPS));
+    }
+    f = good();
+    for (unsigned i = 0; i < 4; i++) {
+        cores[i].caps.exit &= ~((uint64_t)EXIT_HOST_ADDRESS_SPACE_SIZE << 32);
+        cores[i].caps.true_exit &= ~((uint64_t)EXIT_HOST_ADDRESS_SPACE_SIZE << 32);
+    }
+    decide(&f);
+    assert_true(line_is("64-bit host", PREFLIGHT_STOPS));
+    f = good(); /* something that only the policy knows to be needed */
+    for (unsigned i = 0; i < 4; i++) {
+        cores[i].caps.procbased &= ~((uint64_t)CPU_USE_MSR_BITMAPS << 32);
+        cores[i].caps.true_procbased &= ~((uint64_t)CPU_USE_MSR_BITMAPS << 32);
+    }
+    decide(&f);
+    assert_true(line_is("controls", PREFLIGHT_STOPS));
+}
+
+static void test_what_is_only_slower(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    set_ept(VMX_EPT_CAP_1G, 0);
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "EPT")->text, "1 GB"));
+    set_ept(VMX_EPT_CAP_2M, 0);
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "EPT")->text, "2 MB"));
+    f = good();
+    set_ept(0, CPU2_ENABLE_VPID);
+    only(&f, PREFLIGHT_DEGRADED, "VPID");
+    f = good();
+    set_ept(0, CPU2_ENABLE_PML);
+    only(&f, PREFLIGHT_DEGRADED, "PML");
+}
+
+static void test_time(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    f.invariant_tsc = false;
+    assert_null(strstr(only(&f, PREFLIGHT_DEGRADED, "time")->text, "one-shot"));
+    f.tsc_deadline = false;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "time")->text, "; no TSC-deadline"));
+    f.invariant_tsc = true;
+    assert_null(strstr(only(&f, PREFLIGHT_DEGRADED, "time")->text, "invariant"));
+    f = good();
+    f.epoch_seconds = 0;
+    only(&f, PREFLIGHT_DEGRADED, "clock");
+}
+
+static void test_memory_and_configuration(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    f.free_bytes = GB;
+    assert_non_null(strstr(only(&f, PREFLIGHT_STOPS, "memory")->text, "1024 MB are free"));
+    f = good();
+    f.start_page = false;
+    only(&f, PREFLIGHT_DEGRADED, "low memory");
+    f.enabled_count = f.core_count = 1;
+    decide(&f);
+    assert_int_equal(report.degraded, 0);
+    f = good();
+    config.vm_count = 2;
+    config.vms[1] = config.vms[0];
+    config.vms[1].vcpus = 2;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "configuration")->text, "2 VMs with 3 vCPUs"));
+    config.vms[1].vcpus = 1;
+    decide(&f);
+    assert_string_equal(line("configuration"), "2 VMs with 2 vCPUs");
+    f = good();
+    f.config = NULL;
+    f.config_refusal = "trapline.cfg, line 3: no";
+    assert_string_equal(only(&f, PREFLIGHT_STOPS, "configuration")->text, "trapline.cfg, line 3: no");
+}
+
+static void test_firmware_and_consoles(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    f.rsdp = 0;
+    only(&f, PREFLIGHT_DEGRADED, "ACPI");
+    f.rsdp = 1;
+    f.acpi_tables = PREFLIGHT_ACPI_FADT;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "ACPI")->text, "no MADT"));
+    f.acpi_tables = 31 & ~PREFLIGHT_ACPI_FADT;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "ACPI")->text, "no FADT"));
+    f.acpi_tables = 31;
+    decide(&f);
+    assert_string_equal(line("ACPI"), "FADT, MADT, HPET, MCFG, DMAR (VT-d)");
+    f = good();
+    f.serial[0] = false;
+    f.serial[2] = f.serial[3] = true;
+    f.secure_boot = PREFLIGHT_SECURE_BOOT_ON;
+    decide(&f);
+    assert_string_equal(line("serial"), "COM3 at 0x3e8, COM4 at 0x2e8");
+    assert_non_null(strstr(line("Secure Boot"), "on"));
+    f = good();
+    f.serial[0] = false;
+    only(&f, PREFLIGHT_DEGRADED, "serial");
+    f.keyboard_controller = false;
+    decide(&f);
+    assert_true(line_is("keyboard", PREFLIGHT_DEGRADED));
+    f.framebuffer.format = BOOT_PIXEL_NONE;
+    decide(&f);
+    assert_true(line_is("screen", PREFLIGHT_STOPS));
+    f.serial[1] = true;
+    only(&f, PREFLIGHT_DEGRADED, "screen");
+}
+
+static void test_page_columns_and_cut(void **state)
+{
+    (void)state;
+    static char page[PREFLIGHT_PAGE_BYTES];
+    struct preflight_facts f = good();
+    strcpy(f.hypervisor, "KVMKVMKVM");
+    cores[0].vmx = false;
+    f.serial[0] = false;
+    decide(&f);
+    size_t n = preflight_render(&report, "\r\n", page, sizeof(page));
+    assert_int_equal(n, strlen(page));
+    for (char *at = page; *at;) {
+        char *end = strstr(at, "\r\n");
+        assert_non_null(end);
+        assert_true(end - at <= 79);
+        at = end + 2;
+    }
+    assert_non_null(strstr(page, "STOPS     VT-x"));
+    assert_non_null(strstr(page, "can't run it"));
+    for (size_t room = 0; room < n; room += 7) { /* too little room: cut, terminated */
+        char *small = malloc(room + 1);
+        size_t got = preflight_render(&report, "\n", small, room);
+        assert_true(room == 0 ? got == 0 : got < room && strlen(small) == got);
+        free(small);
+    }
+}
+
+static void test_page_summaries_and_long_words(void **state)
+{
+    (void)state;
+    static char page[PREFLIGHT_PAGE_BYTES];
+    struct preflight_facts f = good();
+    decide(&f);
+    preflight_render(&report, "\n", page, sizeof(page));
+    assert_non_null(strstr(page, "all fine\n"));
+    f.epoch_seconds = 0;
+    decide(&f);
+    preflight_render(&report, "\n", page, sizeof(page));
+    assert_non_null(strstr(page, "1 line says"));
+    f.invariant_tsc = false;
+    decide(&f);
+    preflight_render(&report, "\n", page, sizeof(page));
+    assert_non_null(strstr(page, "2 lines say"));
+    memset(report.lines[0].text, 'x', 120);
+    report.lines[0].text[120] = 0;
+    preflight_render(&report, "\n", page, sizeof(page));
+    for (char *at = page; *at; at = strchr(at, '\n') + 1)
+        assert_true(strchr(at, '\n') - at <= 79);
+}
+
+static void put_pointer(uint8_t *at, const void *pointer, unsigned bytes)
+{
+    uint64_t value = (uintptr_t)pointer;
+    memcpy(at, &value, bytes);
+}
+
+static void test_acpi_scan(void **state)
+{
+    (void)state;
+    /* Below 4 GB, so that an RSDT can point to it. */
+    uint8_t *m = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    assert_true(m != MAP_FAILED);
+    uint8_t *root = m + 0x100, *facp = m + 0x1000, *dmar = m + 0x2000, *other = m + 0x3000;
+    memcpy(facp, "FACP", 4);
+    memcpy(dmar, "DMAR", 4);
+    memcpy(other, "SSDT", 4);
+    assert_int_equal(preflight_scan_acpi(m), 0); /* neither table */
+    m[15] = 2;
+    put_pointer(m + 24, root, 8);
+    assert_int_equal(preflight_scan_acpi(m), 0); /* not an XSDT */
+    memcpy(root, "XSDT", 4);
+    uint32_t bytes = 20; /* shorter than its own header */
+    memcpy(root + 4, &bytes, 4);
+    assert_int_equal(preflight_scan_acpi(m), 0);
+    bytes = 36 + 4 * 8;
+    memcpy(root + 4, &bytes, 4);
+    put_pointer(root + 36, facp, 8);
+    put_pointer(root + 52, other, 8); /* the one between is null */
+    put_pointer(root + 60, dmar, 8);
+    assert_int_equal(preflight_scan_acpi(m), PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_DMAR);
+    m[15] = 0; /* revision 0: the XSDT field does not exist */
+    assert_int_equal(preflight_scan_acpi(m), 0);
+    put_pointer(m + 16, root, 4);
+    memcpy(root, "RSDT", 4);
+    bytes = 36 + 2 * 4;
+    memcpy(root + 4, &bytes, 4);
+    put_pointer(root + 40, dmar, 4);
+    assert_int_equal(preflight_scan_acpi(m), PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_DMAR);
+    bytes = UINT32_MAX; /* a length that cannot be true: bounded */
+    memcpy(root + 4, &bytes, 4);
+    assert_int_equal(preflight_scan_acpi(m) & PREFLIGHT_ACPI_FADT, PREFLIGHT_ACPI_FADT);
+    munmap(m, 65536);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_good_machine_is_fine),
+        cmocka_unit_test(test_no_vtx),
+        cmocka_unit_test(test_feature_control),
+        cmocka_unit_test(test_other_cores),
+        cmocka_unit_test(test_a_hybrid_machine_has_what_all_cores_have),
+        cmocka_unit_test(test_every_profile_is_judged_as_the_policy_does),
+        cmocka_unit_test(test_what_stops),
+        cmocka_unit_test(test_what_is_only_slower),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_memory_and_configuration),
+        cmocka_unit_test(test_firmware_and_consoles),
+        cmocka_unit_test(test_page_columns_and_cut),
+        cmocka_unit_test(test_page_summaries_and_long_words),
+        cmocka_unit_test(test_acpi_scan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
