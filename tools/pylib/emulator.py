@@ -29,7 +29,7 @@ class Settings:
     def __init__(self, cpus=1, memory_mb=1024, cpu_model=None, wall_clock=False, ips=None):
         self.cpus, self.memory_mb, self.cpu_model = cpus, memory_mb, cpu_model
         self.wall_clock = wall_clock
-        self.ips = ips or FIXED_IPS
+        self.ips = ips
 
 
 class Firmware:
@@ -153,12 +153,16 @@ class Bochs:
         firmware = self._firmware()
         clock = ("sync=slowdown, time0=utc" if settings.wall_clock
                  else f"sync=none, time0={FIXED_TIME}")
+        # To keep up with the wall clock it may not promise more than an ordinary machine can hold.
+        ips = settings.ips or FIXED_IPS
+        if settings.wall_clock and not settings.ips and self.version >= (3, 0):
+            ips = 2 * FIXED_IPS
         host_memory = min(settings.memory_mb, 2048)
         lines = [
             "config_interface: textconfig",
             "display_library: term",
             f"memory: guest={settings.memory_mb}, host={host_memory}",
-            f"cpu: model={model}, count={settings.cpus}, ips={settings.ips}, "
+            f"cpu: model={model}, count={settings.cpus}, ips={ips}, "
             "reset_on_triple_fault=0",
             f"romimage: file={firmware.as_file(work)}, "
             f"address={0x100000000 - firmware.size_bytes:#x}",
