@@ -23,6 +23,6 @@ struct debug_exit {
 };
 
 /* `control` must outlive the device. */
-void debug_exit_init(struct debug_exit *exit, const struct vm_control *control);
+void debug_exit_init(struct debug_exit *debug_exit, const struct vm_control *control);
 
 #endif

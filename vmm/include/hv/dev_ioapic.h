@@ -35,7 +35,6 @@ struct ioapic_state {
     uint32_t id;      /* bits 27:24 */
     uint32_t select;
     uint32_t lines;   /* bit n: pin n is active (logical level, whatever the polarity bit says) */
-    uint32_t latched; /* bit n: an edge came while pin n was masked */
 };
 
 struct ioapic {
@@ -44,7 +43,7 @@ struct ioapic {
     struct irq_sink sink;
 };
 
-/* Powered up: every entry masked. */
+/* Powered up: every entry masked, id 0. A reset keeps the pins' levels: they are other devices'. */
 void ioapic_init(struct ioapic *ioapic, const struct irq_sink *sink);
 
 /* Level of a pin; fits `struct irq_line`. `context` is the ioapic; pins from 24 on are ignored. */

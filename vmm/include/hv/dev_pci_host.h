@@ -14,7 +14,8 @@
 
 #define PCI_HOST_PORT 0xCF8u
 #define PCI_HOST_PORT_BYTES 8u
-#define PCI_HOST_ECAM_BYTES 0x100000u /* one bus */
+#define PCI_HOST_ECAM_BYTES 0x100000u        /* one bus: the region to register */
+#define PCI_HOST_ECAM_RESERVED 0x4000000u    /* PCIEXBAR's smallest: keep this much address space free */
 #define PCI_HOST_MAX_FUNCTIONS 32u
 #define PCI_CONFIG_BYTES 256u
 #define PCI_CONFIG_EXTENDED_BYTES 4096u
@@ -64,7 +65,8 @@ struct pci_function {
     void (*before_read)(struct pci_function *function, unsigned offset, unsigned size_bytes);
     /* After a write has been merged. BARs and command may have moved. May be NULL. */
     void (*written)(struct pci_function *function, unsigned offset, unsigned size_bytes);
-    uint8_t intx; /* level of this function's interrupt pin; use pci_host_set_intx */
+    uint16_t capabilities_end; /* 0: none yet; use pci_function_add_capability */
+    bool intx; /* level of this function's interrupt pin; use pci_host_set_intx */
 };
 
 struct pci_host_state {
@@ -80,14 +82,13 @@ struct pci_host {
     struct pci_function *functions[PCI_HOST_MAX_FUNCTIONS];
     unsigned count;
     struct irq_line wires[4]; /* PIRQA to PIRQD */
-    bool wire_level[4];
     const struct vm_control *control;
     uint8_t bridge_writable[PCI_CONFIG_BYTES];
     uint64_t ecam_base;
 };
 
-/* Bus 0 with the host bridge at 0:0.0 (8086:29C0). `ecam_base` is shown in the bridge's PCIEXBAR,
- * 0 when there is no ECAM. `wires` are PIRQA to PIRQD. `control` must outlive the device. */
+/* Bus 0 with the host bridge at 0:0.0 (8086:29C0). `ecam_base` is shown in the bridge's PCIEXBAR
+ * (read-only here; a multiple of 64 MB), 0 when there is no ECAM. `wires` are PIRQA to PIRQD. `control` must outlive the device. */
 void pci_host_init(struct pci_host *host, uint64_t ecam_base, const struct irq_line wires[4],
                    const struct vm_control *control);
 
