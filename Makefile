@@ -30,25 +30,29 @@ all: $(BUILD)/BOOTX64.EFI
 
 $(BUILD)/obj/boot/%.o: boot/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(BOOT_CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC    $<'
+	@$(CC) $(CFLAGS) $(BOOT_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC    $<'
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Structure offsets for nasm come from the compiler, never by hand.
 $(BUILD)/gen/offsets.inc: arch/x86/vmx/offsets.gen.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fvisibility=default -MMD -MP -MT $@ -MF $@.d -c -x c $< -o $(@:.inc=.o)
-	nm -S -t d $(@:.inc=.o) | awk '$$3 ~ /[BCD]/ { printf "%%define %s %d\n", $$4, $$2 - 1 }' > $@
+	@$(CC) $(CFLAGS) -fvisibility=default -MMD -MP -MT $@ -MF $@.d -c -x c $< -o $(@:.inc=.o)
+	@nm -S -t d $(@:.inc=.o) | awk '$$3 ~ /[BCD]/ { printf "%%define %s %d\n", $$4, $$2 - 1 }' > $@
 
 $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
 	@mkdir -p $(@D)
-	$(NASM) -f elf64 -Ox -Wall -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
+	@echo '  NASM  $<'
+	@$(NASM) -f elf64 -Ox -Wall -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
 
 # -z text: a relocation in read-only memory is a mistake, and is refused here.
 $(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
-	ld -nostdlib -znocombreloc -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
+	@echo '  LD    $@'
+	@ld -nostdlib -znocombreloc -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
 	   -T boot/trapline.lds --build-id=none $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
 
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
@@ -67,11 +71,13 @@ libs_of = $(shell sed -n 's,^// LIBS: *,,p' $(1))
 .SECONDEXPANSION:
 $(BUILD)/unit/%: tests/unit/%.c $$(call srcs_of,tests/unit/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* tests/fake/*)
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ -lcmocka $(call libs_of,$<)
+	@echo '  TEST  $@'
+	@$(CC) $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ -lcmocka $(call libs_of,$<)
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $$(call srcs_of,tests/fuzz/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* tests/fake/*)
 	@mkdir -p $(@D)
-	$(CLANG) $(HOST_CFLAGS) -Wno-unused-command-line-argument -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ $(call libs_of,$<)
+	@echo '  FUZZ  $@'
+	@$(CLANG) $(HOST_CFLAGS) -Wno-unused-command-line-argument -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ $(call libs_of,$<)
 
 unit: $(UNIT)
 	@fail=0; for t in $(UNIT); do echo "== $$t"; timeout -k 5 300 $$t || fail=1; done; exit $$fail

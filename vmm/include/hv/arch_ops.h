@@ -13,6 +13,8 @@ unsigned arch_this_core(void);
 /* The host's time stamp counter, and its measured rate in ticks a second. */
 uint64_t arch_tsc(void);
 uint64_t arch_tsc_hz(void);
+/* Zeroes whole pages the cheapest way. */
+void arch_zero(void *start, uint64_t bytes);
 /* Makes another core leave its guest or its idle state. */
 void arch_kick_core(unsigned core);
 /* Waits with interrupts open until `deadline_tsc` (UINT64_MAX: without end) or an interrupt. Returns
@@ -42,6 +44,9 @@ enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc);
 
 /* Takes the vCPU's registers out of this core, so that another vCPU can run here. */
 void arch_vcpu_put(struct vcpu *vcpu);
+
+/* As arch_vcpu_put, and gives up what ties the vCPU to this core, so that another core may change it. */
+void arch_vcpu_release(struct vcpu *vcpu);
 
 /* Is there an event that a blocked vCPU should wake for? */
 bool arch_vcpu_has_event(struct vcpu *vcpu);

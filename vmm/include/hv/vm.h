@@ -5,8 +5,8 @@
  * turn. What a vCPU is made of is the processor's affair (hv/arch_ops.h): the structures here are
  * embedded in larger ones there.
  *
- * Locks: `struct vm.bus.lock` for all devices and device timers of a VM. `struct core.timers` has
- * its own. `vm.phase`, `vcpu.parked` and `core.kick` are atomic words. Everything else of a vCPU is
+ * Locks: `struct vm.bus.lock` for all devices and device timers of a VM; `struct core.timer_lock`,
+ * ordered after it. `vm.phase`, `vcpu.parked` and `core.kick` are atomic words. Everything else of a vCPU is
  * touched only by its core.
  */
 #ifndef HV_VM_H
@@ -17,6 +17,7 @@
 #include "hv/config.h"
 #include "hv/gpa_space.h"
 #include "hv/loader.h"
+#include "hv/spinlock.h"
 #include "hv/timer_queue.h"
 #include "hv/types.h"
 
@@ -65,6 +66,8 @@ struct vm {
     const struct config_vm *config;
     enum vm_phase phase;     /* atomic */
     unsigned parked;         /* atomic: vCPUs that have stopped for the phase */
+    bool result_claimed;     /* atomic: somebody writes the result below */
+    bool result_ready;       /* atomic: it is written */
     unsigned exit_status;
     char exit_reason[24];
     struct gpa_space memory;
@@ -82,6 +85,7 @@ struct core {
     unsigned index;
     bool online;
     uint32_t kick;           /* atomic: look around before entering a guest again */
+    struct spinlock timer_lock;  /* guards `timers`; its first deadline may be read without */
     struct timer_queue timers;
     struct vcpu *vcpus;      /* ring of those that live here */
     struct vcpu *last;       /* the one whose registers are in the core */
@@ -103,6 +107,13 @@ void vm_stop(struct vm *vm, unsigned status, const char *reason);
 
 /* As vm_stop, for a VM that cannot go on; prints `why` in full. */
 void vm_crash(struct vm *vm, const char *why, ...) HV_PRINTF(2, 3);
+
+/* Statuses that no guest has chosen. */
+enum vm_status { VM_STATUS_CRASHED = 254, VM_STATUS_FAILED = 253 };
+
+/* The VM has come to its end: prints its result; the machine ends with the last one. Called once,
+ * with every vCPU parked. */
+void vm_report_end(struct vm *vm);
 
 /* Starts the VM over, as its reset button does. */
 void vm_reset(struct vm *vm);

@@ -53,7 +53,7 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
                      : "memory");
 }
 
-/* As rdmsr, wrmsr and xsetbv, but a #GP makes them return false (*value is 0 then). They stand in
+/* As rdmsr, wrmsr and xsetbv, but a #GP or #UD makes them return false (*value is 0 then). They stand in
  * arch/x86/cpu/traps.asm beside the table of addresses that may fault; usable once the IDT is. */
 bool rdmsr_safe(uint32_t msr, uint64_t *value);
 bool wrmsr_safe(uint32_t msr, uint64_t value);
@@ -417,6 +417,26 @@ static inline _Noreturn void ud2(void)
 {
     __asm__ volatile("ud2" ::: "memory");
     __builtin_unreachable();
+}
+
+/* Enters the NMI handler as an NMI does. Its IRET ends the blocking of NMIs that a VM exit for an
+ * NMI has left: SDM volume 3 "VM Exits" ("blocking by NMI" after an exit due to an NMI). */
+static inline void int_nmi(void)
+{
+    __asm__ volatile("int $2" ::: "memory");
+}
+
+/* Zeroes `count` words of 8 bytes. */
+static inline void rep_stosq_zero(void *to, uint64_t count)
+{
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0) : "memory");
+}
+
+/* The NMI handler, entered by software. After an NMI exit this handles the NMI, and its IRET ends
+ * the blocking of further ones. */
+static inline void int_nmi(void)
+{
+    __asm__ volatile("int $2" ::: "memory");
 }
 
 static inline void int3(void)

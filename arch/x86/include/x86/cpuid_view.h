@@ -1,0 +1,97 @@
+/*
+ * What a guest sees by CPUID: the processor's own answers, less what is not virtualized, plus the
+ * hypervisor's leaves. Made once per vCPU, so that an exit is a table look-up.
+ *
+ * Pure: the processor's leaves come in through a function. Not here: the few bits that follow the
+ * guest's own registers (OSXSAVE, OSPKE, APIC, XSAVE area size); cpuid_view_find marks their
+ * leaves.
+ * SDM volume 2 "CPUID"; the hypervisor range 0x40000000 is a convention of hypervisors.
+ */
+#ifndef X86_CPUID_VIEW_H
+#define X86_CPUID_VIEW_H
+
+#include "hv/types.h"
+#include "x86/cpuid.h"
+#include "x86/insn.h"
+
+#define CPUID_VIEW_MAX_ENTRIES 128
+#define CPUID_VIEW_MAX_BASIC 0x16u
+#define CPUID_VIEW_MAX_EXTENDED 0x80000008u
+#define CPUID_VIEW_KVM_BASE 0x40000100u
+
+/* An entry whose answer follows the guest's registers. */
+enum cpuid_dynamic {
+    CPUID_STATIC,
+    CPUID_DYNAMIC_FEATURES, /* leaf 1: OSXSAVE, APIC */
+    CPUID_DYNAMIC_OSPKE,    /* leaf 7.0 */
+    CPUID_DYNAMIC_XSAVE,    /* leaf 0DH.0 and .1: EBX, the size for the current XCR0 */
+    CPUID_DYNAMIC_TOPOLOGY, /* leaf 0BH beyond its levels: ECX repeats the subleaf */
+};
+
+struct cpuid_view_entry {
+    struct cpuid_regs regs;
+    uint32_t dynamic;
+};
+
+/* A leaf's subleaves 0 to count-1 are entries first ... first+count-1. One that ignores ECX has
+ * `any`. */
+struct cpuid_view_leaf {
+    uint8_t first, count;
+    bool any;
+};
+
+struct cpuid_view {
+    struct cpuid_view_leaf basic[CPUID_VIEW_MAX_BASIC + 1];
+    struct cpuid_view_leaf extended[CPUID_VIEW_MAX_EXTENDED - CPUID_LEAF_EXTENDED + 1];
+    struct cpuid_view_leaf hypervisor[3]; /* 0x40000000, 0x40000001, 0x40000010 */
+    struct cpuid_view_leaf kvm[2];
+    struct cpuid_view_entry entries[CPUID_VIEW_MAX_ENTRIES]; /* entry 0: all zeros */
+    unsigned count;
+};
+
+struct cpuid_view_request {
+    struct cpuid_regs (*host)(uint32_t leaf, uint32_t subleaf);
+    uint32_t apic_id;
+    unsigned vcpus;           /* of the VM */
+    uint64_t tsc_hz;          /* as measured: what the guest is told */
+    uint64_t xcr0_supported;  /* state components that the VM may enable */
+    bool xsaves, rdtscp, invpcid; /* what the controls let through */
+};
+
+void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *request);
+
+/* The crystal's share of the TSC as leaf 15H tells it: TSC = crystal * ratio. The local APIC's
+ * timer counts the crystal. */
+void cpuid_view_tsc_ratio(uint64_t tsc_hz, uint32_t *denominator, uint32_t *numerator,
+                          uint32_t *crystal_hz);
+
+/* Bits of CR4 that the view allows the guest to set. */
+uint64_t cpuid_view_cr4(const struct cpuid_view *view);
+
+/* The entry for a leaf and subleaf; never NULL. A basic leaf above the highest is answered as the
+ * processor does, with the highest; so is one outside of every range. */
+static inline const struct cpuid_view_entry *cpuid_view_find(const struct cpuid_view *view,
+                                                             uint32_t leaf, uint32_t subleaf)
+{
+    const struct cpuid_view_leaf *at;
+
+    if (HV_LIKELY(leaf <= CPUID_VIEW_MAX_BASIC))
+        at = &view->basic[leaf];
+    else if (leaf - CPUID_LEAF_EXTENDED <= CPUID_VIEW_MAX_EXTENDED - CPUID_LEAF_EXTENDED)
+        at = &view->extended[leaf - CPUID_LEAF_EXTENDED];
+    else if (leaf - CPUID_LEAF_HYPERVISOR <= 1)
+        at = &view->hypervisor[leaf - CPUID_LEAF_HYPERVISOR];
+    else if (leaf == CPUID_LEAF_HYPERVISOR_TSC)
+        at = &view->hypervisor[2];
+    else if (leaf - CPUID_VIEW_KVM_BASE <= 1)
+        at = &view->kvm[leaf - CPUID_VIEW_KVM_BASE];
+    else if (leaf - CPUID_LEAF_HYPERVISOR <= 0xffff)
+        return &view->entries[0];
+    else
+        at = &view->basic[CPUID_VIEW_MAX_BASIC];
+    if (at->any)
+        subleaf = 0;
+    return subleaf < at->count ? &view->entries[at->first + subleaf] : &view->entries[0];
+}
+
+#endif

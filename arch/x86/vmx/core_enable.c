@@ -1,0 +1,140 @@
+/*
+ * Puts a core into VMX operation, and keeps what all such cores can do.
+ *
+ * The first core's capabilities are narrowed by every further one (hybrid machines differ). A core
+ * that cannot is named and parked by the caller; the others go on.
+ * SDM volume 3 "Enabling and Entering VMX Operation", "Restrictions on VMX Operation".
+ */
+#include "x86/vmx_core.h"
+
+#include "arch/x86/vmx/vcpu.h"
+#include "hv/log.h"
+#include "hv/page_alloc.h"
+#include "hv/spinlock.h"
+#include "x86/feature_control.h"
+#include "x86/host_paging.h"
+#include "x86/msr.h"
+#include "x86/percpu.h"
+
+/* Boot-once: written while the cores start, only read after. */
+static struct {
+    struct spinlock lock;
+    bool valid;
+    struct vmx_caps caps;
+    uint64_t xcr0;
+} host;
+
+const struct vmx_caps *vmx_host_caps(void)
+{
+    return &host.caps;
+}
+
+uint64_t vmx_host_xcr0(void)
+{
+    return host.xcr0;
+}
+
+static uint64_t source_rdmsr(void *context, uint32_t index)
+{
+    (void)context;
+    return rdmsr(index);
+}
+
+static void source_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    struct cpuid_regs r = cpuid(leaf, subleaf);
+
+    (void)context;
+    out[0] = r.eax;
+    out[1] = r.ebx;
+    out[2] = r.ecx;
+    out[3] = r.edx;
+}
+
+/* Components whose state XSAVE's standard format holds and that need nothing else of us. */
+static uint64_t core_xcr0(void)
+{
+    const uint64_t known = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 |
+                           XCR0_HI16_ZMM | XCR0_PKRU;
+    struct cpuid_regs r;
+
+    if (!(cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_XSAVE))
+        return 0;
+    r = cpuid(CPUID_LEAF_XSAVE, 0);
+    return (r.eax | (uint64_t)r.edx << 32) & known;
+}
+
+static void core_set_registers(const struct vmx_caps *caps)
+{
+    uint64_t cr4 = read_cr4();
+    struct cpuid_regs f7 = { 0, 0, 0, 0 };
+
+    if (cpuid(CPUID_LEAF_VENDOR, 0).eax >= CPUID_LEAF_EXTENDED_FEATURES)
+        f7 = cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0);
+    if (core_xcr0())
+        cr4 |= CR4_OSXSAVE;
+    if (f7.ecx & CPUID_7_ECX_PKU)
+        cr4 |= CR4_PKE; /* no page of ours is a user page: it only makes RDPKRU legal */
+    write_cr0((read_cr0() | caps->cr0_fixed0) & caps->cr0_fixed1);
+    write_cr4((cr4 | CR4_VMXE | caps->cr4_fixed0) & caps->cr4_fixed1);
+    if (core_xcr0() & XCR0_PKRU)
+        wrpkru(0);
+    if (caps->xsaves)
+        wrmsr(MSR_IA32_XSS, 0);
+}
+
+static enum hv_err core_vmxon(const struct vmx_caps *caps)
+{
+    hpa_t region;
+    enum hv_err err =
+        page_alloc_take(hv_pages(), 1, PAGE_ALIGN_4K, PAGE_ALLOC_ZERO | PAGE_ALLOC_BELOW_4G, &region);
+
+    if (err != HV_OK)
+        return err;
+    *(uint32_t *)region.v = vmx_caps_revision(caps);
+    this_cpu()->vmxon_region = (void *)region.v;
+    return vmxon(region.v) == VMX_OK ? HV_OK : HV_ERR_UNSUPPORTED;
+}
+
+static enum hv_err core_share_caps(const struct vmx_caps *caps)
+{
+    enum hv_err err = HV_OK;
+
+    spin_lock(&host.lock);
+    if (!host.valid) {
+        host.caps = *caps;
+        host.xcr0 = core_xcr0();
+        host.valid = true;
+    } else if (!vmx_caps_same_vmcs(&host.caps, caps) || core_xcr0() != host.xcr0) {
+        err = HV_ERR_UNSUPPORTED;
+    } else {
+        err = vmx_caps_common(&host.caps, caps);
+    }
+    spin_unlock(&host.lock);
+    return err;
+}
+
+enum hv_err vmx_core_enable(const char **why)
+{
+    const struct vmx_caps_source source = { source_rdmsr, source_cpuid, NULL };
+    struct vmx_caps caps;
+    enum hv_err err;
+
+    *why = "the processor has no VT-x";
+    err = vmx_caps_read(&caps, &source);
+    if (err != HV_OK)
+        return err;
+    err = host_feature_control_enable(why);
+    if (err != HV_OK)
+        return err;
+    *why = "its VMX capabilities do not go together with those of the cores before it";
+    err = core_share_caps(&caps);
+    if (err != HV_OK)
+        return err;
+    core_set_registers(&caps);
+    *why = "VMXON failed";
+    err = core_vmxon(&caps);
+    if (err == HV_OK)
+        *why = NULL;
+    return err;
+}

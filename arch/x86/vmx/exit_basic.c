@@ -1,0 +1,172 @@
+/*
+ * Handlers of exits that need little: instructions that exit always, or by policy, and are answered
+ * from registers alone; and the processor's own events.
+ * SDM volume 3 "Instructions That Cause VM Exits", "Other Causes of VM Exits".
+ */
+#include "arch/x86/vmx/vcpu.h"
+#include "hv/log.h"
+#include "x86/trap.h"
+
+/* Leaves whose answer depends on what the guest has set up since. */
+static void cpuid_follow(struct vmx_vcpu *v, const struct cpuid_view_entry *entry,
+                         struct cpuid_regs *regs)
+{
+    switch (entry->dynamic) {
+    case CPUID_DYNAMIC_FEATURES:
+        if (vmcs_read(VMCS_GUEST_CR4) & CR4_OSXSAVE)
+            regs->ecx |= CPUID_1_ECX_OSXSAVE;
+        if (!lapic_cpuid_apic(v->lapic))
+            regs->edx &= ~CPUID_1_EDX_APIC;
+        break;
+    case CPUID_DYNAMIC_OSPKE:
+        if (vmcs_read(VMCS_GUEST_CR4) & CR4_PKE)
+            regs->ecx |= CPUID_7_ECX_OSPKE;
+        break;
+    case CPUID_DYNAMIC_XSAVE:
+        /* The guest's XCR0 is in the core, so the processor knows the size. */
+        regs->ebx = cpuid(CPUID_LEAF_XSAVE, entry == cpuid_view_find(&v->cpuid, CPUID_LEAF_XSAVE, 0)
+                                                ? 0
+                                                : 1).ebx;
+        break;
+    default:
+        break;
+    }
+}
+
+unsigned exit_cpuid(struct vmx_vcpu *v)
+{
+    uint64_t *r = v->gprs.r;
+    uint32_t leaf = (uint32_t)r[X86_RAX], subleaf = (uint32_t)r[X86_RCX];
+    const struct cpuid_view_entry *entry = cpuid_view_find(&v->cpuid, leaf, subleaf);
+
+    if (HV_LIKELY(entry->dynamic == CPUID_STATIC)) {
+        r[X86_RAX] = entry->regs.eax;
+        r[X86_RBX] = entry->regs.ebx;
+        r[X86_RCX] = entry->regs.ecx;
+        r[X86_RDX] = entry->regs.edx;
+    } else {
+        struct cpuid_regs regs = entry->regs;
+        cpuid_follow(v, entry, &regs);
+        r[X86_RAX] = regs.eax;
+        r[X86_RBX] = regs.ebx;
+        r[X86_RCX] = regs.ecx;
+        r[X86_RDX] = regs.edx;
+    }
+    /* Leaf 0BH repeats the subleaf's number, and the vCPU's id, also behind its last level. */
+    if (HV_UNLIKELY(leaf == CPUID_LEAF_TOPOLOGY && entry == &v->cpuid.entries[0])) {
+        r[X86_RCX] = subleaf & 0xff;
+        r[X86_RDX] = v->cpuid.entries[v->cpuid.basic[CPUID_LEAF_TOPOLOGY].first].regs.edx;
+    }
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+unsigned exit_hlt(struct vmx_vcpu *v)
+{
+    v->run_state = VMX_HALTED;
+    v->halted_with_if = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+    return EXIT_NEXT | VCPU_BLOCK;
+}
+
+/* No hypercall is defined: KVM's answer to an unknown one, which Linux expects of anybody who shows
+ * KVM's signature. Only the kernel may ask. */
+unsigned exit_vmcall(struct vmx_vcpu *v)
+{
+    const uint64_t minus_enosys = (uint64_t)-1000;
+
+    v->gprs.r[X86_RAX] = minus_enosys;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+unsigned exit_undefined_opcode(struct vmx_vcpu *v)
+{
+    return vmx_answer_ud(v);
+}
+
+/* RDPMC: no counters are shown, so every index is a wrong one. */
+unsigned exit_protected_opcode(struct vmx_vcpu *v)
+{
+    return vmx_answer_gp(v);
+}
+
+/* The guest's memory is write-back for all, and no device of the VM reads it behind the caches: what
+ * INVD would throw away must not be lost, and there is nothing that WBINVD has to write. */
+unsigned exit_invd(struct vmx_vcpu *v)
+{
+    (void)v;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+unsigned exit_wbinvd(struct vmx_vcpu *v)
+{
+    (void)v;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+unsigned exit_pause(struct vmx_vcpu *v)
+{
+    (void)v;
+    return EXIT_NEXT | VCPU_YIELD;
+}
+
+/* SDM "XSETBV", and "Extended Control Registers (Including XCR0)" for what belongs together. The
+ * processor has checked CPL and CR4.OSXSAVE before the exit. */
+static bool xcr0_valid(uint64_t value, uint64_t supported)
+{
+    const uint64_t avx512 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
+    const uint64_t bounds = XCR0_BNDREGS | XCR0_BNDCSR;
+    const uint64_t tiles = XCR0_TILECFG | XCR0_TILEDATA;
+
+    if ((value & ~supported) || !(value & XCR0_X87))
+        return false;
+    if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+        return false;
+    if ((value & avx512) && ((value & avx512) != avx512 || !(value & XCR0_AVX)))
+        return false;
+    if ((value & bounds) && (value & bounds) != bounds)
+        return false;
+    return !(value & tiles) || (value & tiles) == tiles;
+}
+
+unsigned exit_xsetbv(struct vmx_vcpu *v)
+{
+    uint32_t xcr = (uint32_t)v->gprs.r[X86_RCX];
+    uint64_t value = (uint32_t)v->gprs.r[X86_RAX] | v->gprs.r[X86_RDX] << 32;
+    const struct cpuid_regs *shown = &cpuid_view_find(&v->cpuid, CPUID_LEAF_XSAVE, 0)->regs;
+
+    if (xcr != 0 || !xcr0_valid(value, shown->eax | (uint64_t)shown->edx << 32))
+        return vmx_answer_gp(v);
+    v->switched.xcr0 = value;
+    xsetbv(0, value);
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+unsigned exit_external_interrupt(struct vmx_vcpu *v)
+{
+    if (HV_LIKELY(vmx_intr_valid(v->exit.intr_info)))
+        host_irq_dispatch(vmx_intr_vector(v->exit.intr_info));
+    return EXIT_KEEP | VCPU_RUN;
+}
+
+unsigned exit_preemption_timer(struct vmx_vcpu *v)
+{
+    (void)v;
+    return EXIT_KEEP | VCPU_YIELD;
+}
+
+unsigned exit_triple_fault(struct vmx_vcpu *v)
+{
+    return vmx_crash(v, "triple fault");
+}
+
+/* An INIT signal to a core in VMX operation: nobody but us starts cores, so nothing is owed. */
+unsigned exit_init(struct vmx_vcpu *v)
+{
+    (void)v;
+    hv_warn("core %u: an INIT signal arrived and was dropped", arch_this_core());
+    return EXIT_KEEP | VCPU_RUN;
+}
+
+unsigned exit_unexpected(struct vmx_vcpu *v)
+{
+    return vmx_crash(v, "an exit that the policy in use rules out");
+}

@@ -1,0 +1,278 @@
+/*
+ * A vCPU as VT-x runs it, private to arch/x86/vmx.
+ *
+ * All of it belongs to the core that the vCPU lives on, except what `lapic` lets other cores post.
+ * SDM volume 3 "Virtual-Machine Control Structures".
+ */
+#ifndef ARCH_X86_VMX_VCPU_H
+#define ARCH_X86_VMX_VCPU_H
+
+#include "hv/arch_ops.h"
+#include "hv/vm.h"
+#include "x86/cpuid_view.h"
+#include "x86/emul.h"
+#include "x86/insn.h"
+#include "x86/lapic.h"
+#include "x86/regs.h"
+#include "x86/vmcs.h"
+#include "x86/vmx_bits.h"
+#include "x86/vmx_caps.h"
+#include "x86/vmx_policy.h"
+
+/* Basic exit reasons: VMEXIT_CPUID and so on. */
+enum vmexit_reason {
+#define EXIT(number, name, handler, needs, experiment, sdm, doc) VMEXIT_##name = (number),
+#include "arch/x86/vmx/exits.def"
+#undef EXIT
+    VMEXIT_LAST = VMEXIT_UWRMSR,
+    VMEXIT_COUNT
+};
+
+/* What a row of exits.def may ask for. */
+enum vmexit_needs {
+    NEED_LEN = 1u << 0,
+    NEED_QUAL = 1u << 1,
+    NEED_GPA = 1u << 2,
+    NEED_INTR = 1u << 3,
+    NEED_INSN = 1u << 4,
+    NEED_VECT = 1u << 5,
+};
+
+/* The facts of one exit, each read once. What the row did not ask for is stale. */
+struct vmexit {
+    uint32_t reason;         /* the whole field, with bit 31 */
+    uint32_t length;         /* of the instruction, in bytes */
+    uint64_t qualification;
+    gpa_t gpa;
+    uint32_t intr_info;
+    uint32_t intr_error;
+    uint32_t insn_info;
+    uint32_t vect_info;      /* IDT-vectoring information; 0 once somebody has taken the event */
+    uint32_t vect_error;
+};
+
+/* A handler's two answers: what becomes of RIP, and what comes next (enum vcpu_next). */
+#define EXIT_KEEP 0x000u
+#define EXIT_NEXT 0x100u
+#define EXIT_ANSWER_NEXT_MASK 0xffu
+
+/* An event to be delivered by the next VM entry. */
+struct vmx_event {
+    uint32_t info;           /* 0: none; else as VMCS_ENTRY_INTERRUPTION_INFORMATION */
+    uint32_t error;
+    uint32_t length;         /* software events */
+};
+
+#define VMX_GUEST_MTRR_VARIABLE 8
+
+/* MSRs whose value only software keeps. */
+struct vmx_guest_msrs {
+    uint64_t tsc_adjust;
+    uint64_t misc_enable;
+    uint64_t bios_sign_id;
+    uint64_t mtrr_def_type;
+    uint64_t mtrr_base[VMX_GUEST_MTRR_VARIABLE];
+    uint64_t mtrr_mask[VMX_GUEST_MTRR_VARIABLE];
+    uint64_t mtrr_fixed[11];
+    uint64_t mcg_status;
+    uint64_t refused_reads, refused_writes; /* answered with #GP */
+    uint32_t refused_last;
+};
+
+/* What VM entry does not switch and vcpu_load/vcpu_put do. */
+struct vmx_switched {
+    uint64_t xcr0;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    uint64_t dr0, dr1, dr2, dr3, dr6;
+    uint64_t cr2;
+};
+
+enum vmx_run_state { VMX_RUNNABLE, VMX_HALTED, VMX_WAIT_FOR_SIPI };
+
+struct vmx_vm;
+
+struct vmx_vcpu {
+    struct x86_gprs gprs;      /* first: entry.asm addresses it from the structure's start */
+    uint8_t launched;          /* VMRESUME, not VMLAUNCH */
+    uint8_t entry_status;      /* after a failed VMLAUNCH/VMRESUME: bit 0 CF, bit 1 ZF */
+    uint32_t attention;        /* anything to do before the next entry: VMX_ATTENTION_ */
+    uint64_t deadline_tsc;     /* end of the slice */
+    struct core *core;
+    struct lapic *lapic;
+    uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
+    bool preemption_on;
+
+    struct vmexit exit;
+    struct vmx_event event;
+    uint32_t deferred;         /* an interrupt that was taken, and that an exception overtook */
+    uint32_t cpu_controls;     /* as last written */
+    enum vmx_run_state run_state;
+    bool halted_with_if;       /* the HLT that stopped it ran with interrupts open */
+    bool crashing;             /* the report is being written */
+    bool rsp_valid;            /* gprs.r[X86_RSP] holds the guest's RSP */
+
+    struct vcpu vcpu;
+    struct vmx_vm *vm;
+    const struct vmx_controls *controls;
+    hpa_t vmcs;
+    bool loaded;               /* its registers and VMCS are in this core */
+    uint64_t host_rsp;
+    unsigned host_core;        /* whose host state the VMCS holds */
+    struct vmx_vcpu *lender;   /* whose VMCS was current when this one was borrowed */
+    uint64_t tsc_offset;
+    uint16_t vpid;
+
+    struct vmx_switched switched;
+    void *xsave;               /* 64-byte aligned; XSAVE's standard format */
+    struct vmx_guest_msrs msrs;
+    struct cpuid_view cpuid;
+    struct tq_timer apic_timer;
+
+    /* The instruction that was decoded last, and where. */
+    uint64_t decoded_rip;
+    struct emul_insn decoded;
+
+    uint64_t exits[VMEXIT_COUNT];
+};
+
+enum vmx_attention {
+    VMX_ATTENTION_EVENT = 1u << 0,   /* `event` waits */
+    VMX_ATTENTION_WINDOW = 1u << 1,  /* a window exit is requested */
+    VMX_ATTENTION_FLUSH = 1u << 2,   /* the guest's translations are stale: INVVPID before entry */
+};
+
+/* One VM's part. */
+struct vmx_vm {
+    struct vm *vm;
+    struct vm_policy policy;
+    struct vmx_controls controls;
+    hpa_t msr_bitmap;
+    hpa_t io_bitmaps;          /* A, then B */
+    uint64_t eptp;
+    uint8_t physical_address_bits; /* as the guest's CPUID says */
+    struct lapic *lapics[CONFIG_MAX_VCPUS];
+    unsigned lapic_count;
+};
+
+static inline struct vmx_vcpu *vmx_of(struct vcpu *vcpu)
+{
+    return HV_CONTAINER_OF(vcpu, struct vmx_vcpu, vcpu);
+}
+
+/* --- VMCS access: the debug build checks each for success and for the field's existence --- */
+#if HV_DEBUG
+uint64_t vmcs_read_checked(uint32_t field);
+void vmcs_write_checked(uint32_t field, uint64_t value);
+#define vmcs_read(field) vmcs_read_checked(field)
+#define vmcs_write(field, value) vmcs_write_checked(field, value)
+#else
+static inline uint64_t vmcs_read(uint32_t field)
+{
+    return vmread_unchecked(field);
+}
+
+static inline void vmcs_write(uint32_t field, uint64_t value)
+{
+    vmwrite_unchecked(field, value);
+}
+#endif
+
+/* --- entry.asm --- */
+
+/* Enters the guest again and again, until vmx_exit() gives something other than VCPU_RUN, which is
+ * returned; or an entry fails without an exit: then VMX_ENTRY_FAILED, with v->entry_status. */
+#define VMX_ENTRY_FAILED 0xffu
+unsigned vmx_run_guest(struct vmx_vcpu *v);
+
+/* --- run.c --- */
+unsigned vmx_exit(struct vmx_vcpu *v);  /* called by entry.asm after each exit */
+
+/* The only function that moves RIP: past the instruction that exited. Ends the blocking by STI and
+ * MOV SS, and raises the single-step trap that the instruction would have raised. */
+void vmx_advance_rip(struct vmx_vcpu *v);
+
+/* --- event.c --- */
+
+/* Makes what has to be delivered part of the next entry. Answers enum vcpu_next: VCPU_BLOCK when an
+ * INIT message has put the vCPU to sleep. */
+unsigned vmx_prepare_events(struct vmx_vcpu *v);
+
+/* Queues an exception for the guest, merged with one that was being delivered (double and triple
+ * faults): SDM "Interrupt 8 - Double Fault Exception". */
+void vmx_queue_exception(struct vmx_vcpu *v, uint8_t vector, bool has_error, uint32_t error);
+void vmx_queue_fault(struct vmx_vcpu *v, const struct x86_fault *fault);
+
+/* #GP(0) and #UD as a handler's answer. */
+unsigned vmx_answer_gp(struct vmx_vcpu *v);
+unsigned vmx_answer_ud(struct vmx_vcpu *v);
+
+/* Puts an event whose delivery was interrupted by the exit back in the queue. */
+void vmx_requeue_vectoring(struct vmx_vcpu *v);
+bool vmx_has_event(struct vmx_vcpu *v);
+
+/* --- guest_access.c --- */
+extern const struct emul_ops vmx_emul_ops;
+/* Fills in the emulator's view of the guest. */
+void vmx_emul_state(struct vmx_vcpu *v, struct emul_state *state);
+/* Decodes the instruction at the guest's RIP. Answers as emul_decode; EMUL_FAULT with `fault`. */
+enum emul_status vmx_fetch_decode(struct vmx_vcpu *v, const struct emul_insn **insn,
+                                  struct x86_fault *fault);
+/* Executes it in full and turns the result into a handler's answer. */
+unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn);
+/* An access to guest-physical memory that is not RAM: local APIC, then the bus. */
+enum bus_answer vmx_mmio(struct vmx_vcpu *v, gpa_t gpa, unsigned size_bytes, bool write,
+                         uint64_t *value);
+uint64_t vmx_guest_rsp(struct vmx_vcpu *v);
+enum emul_mode vmx_guest_mode(struct vmx_vcpu *v);
+
+/* --- exit_cr.c: the registers as the guest believes them --- */
+uint64_t vmx_guest_cr0(struct vmx_vcpu *v);
+uint64_t vmx_guest_cr4(struct vmx_vcpu *v);
+
+/* --- vmcs_setup.c: all on the current VMCS --- */
+void vmx_vmcs_fill(struct vmx_vcpu *v);
+void vmx_guest_state_reset(struct vmx_vcpu *v);
+void vmx_guest_state_init_ipi(struct vmx_vcpu *v);
+void vmx_guest_state_sipi(struct vmx_vcpu *v, uint8_t vector);
+void vmx_host_state_write(struct vmx_vcpu *v);
+
+/* --- event.c --- */
+void vmx_set_cpu_controls(struct vmx_vcpu *v, uint32_t set, uint32_t clear);
+
+/* --- switch.c --- */
+enum hv_err vmx_switch_create(struct vmx_vcpu *v) HV_MUST_CHECK;
+void vmx_switch_reset(struct vmx_vcpu *v);
+void vmx_vcpu_load(struct vmx_vcpu *v);
+void vmx_flush_guest_tlb(struct vmx_vcpu *v);
+/* Makes a VMCS that no core holds current here, to write it, and gives it back cleared. */
+void vmx_vmcs_borrow(struct vmx_vcpu *v);
+void vmx_vmcs_return(struct vmx_vcpu *v);
+
+/* --- msr.c --- */
+bool vmx_msr_read(struct vmx_vcpu *v, uint32_t msr, uint64_t *value);
+bool vmx_msr_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value);
+void vmx_msrs_reset(struct vmx_vcpu *v);
+void vmx_msr_bitmap_fill(uint8_t *bitmap, const struct vmx_vm *vm);
+
+/* --- apic.c --- */
+enum hv_err vmx_apic_create(struct vmx_vcpu *v) HV_MUST_CHECK;
+
+/* --- crash.c --- */
+
+/* Stops the VM with all that is known about the exit: reason, qualification, registers. */
+unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
+void vmx_log_entry_failure(struct vmx_vcpu *v);
+
+/* --- core_enable.c --- */
+
+/* What all cores that are in VMX operation can do. */
+const struct vmx_caps *vmx_host_caps(void);
+/* State components that the host saves and guests may enable; 0: no XSAVE. */
+uint64_t vmx_host_xcr0(void);
+
+/* --- handlers: exit_*.c --- */
+#define EXIT(number, name, handler, needs, experiment, sdm, doc) unsigned handler(struct vmx_vcpu *v);
+#include "arch/x86/vmx/exits.def"
+#undef EXIT
+
+#endif

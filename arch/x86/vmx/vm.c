@@ -1,0 +1,175 @@
+/*
+ * What VT-x needs of a VM and of a vCPU before the first entry: policy, bitmaps, EPT, VMCS.
+ */
+#include "arch/x86/vmx/vcpu.h"
+#include "hv/log.h"
+#include "hv/machine.h"
+#include "hv/page_alloc.h"
+#include "hv/string.h"
+#include "x86/ept.h"
+#include "x86/mtrr.h"
+
+static enum hv_err take(uint64_t bytes, void **out)
+{
+    hpa_t at = HPA(0);
+    enum hv_err err = page_alloc_take(machine_pages(),
+                                      hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT,
+                                      PAGE_ALIGN_4K, PAGE_ALLOC_ZERO, &at);
+
+    *out = (void *)at.v;
+    return err;
+}
+
+/* --- policy --- */
+
+static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t apic_id)
+{
+    return (struct cpuid_view_request){
+        .host = cpuid,
+        .apic_id = apic_id,
+        .vcpus = x->vm->config->vcpus,
+        .tsc_hz = arch_tsc_hz(),
+        .xcr0_supported = vmx_host_xcr0(),
+        .xsaves = x->controls.cpu2 & CPU2_ENABLE_XSAVES_XRSTORS,
+        .rdtscp = x->controls.cpu2 & CPU2_ENABLE_RDTSCP,
+        .invpcid = x->controls.cpu2 & CPU2_ENABLE_INVPCID,
+    };
+}
+
+/* CR0.CD and NW are the caches', which the VMs share; NE is VMX's. Of CR4, what CPUID does not show
+ * must be refused, as a processor without the feature does. */
+static enum hv_err make_controls(struct vmx_vm *x)
+{
+    struct vmx_refusal why;
+    struct cpuid_view *view;
+    void *scratch;
+    char text[200];
+    enum hv_err err = take(sizeof(*view), &scratch);
+
+    if (err != HV_OK)
+        return err;
+    view = scratch;
+    x->policy = vm_policy_default(x->vm->config->interrupts == CONFIG_INTERRUPTS_GUEST
+                                      ? VM_INTERRUPTS_GUEST
+                                      : VM_INTERRUPTS_VMM);
+    x->policy.cr0_trapped |= CR0_CD | CR0_NW;
+    x->policy.exception_bitmap = 1u << X86_EXC_DB | 1u << X86_EXC_AC | 1u << X86_EXC_MC;
+    err = vmx_policy_to_controls(&x->policy, vmx_host_caps(), &x->controls, &why);
+    if (err == HV_OK) {
+        const struct cpuid_view_request request = cpuid_request(x, 0);
+        cpuid_view_make(view, &request);
+        x->policy.cr4_trapped |= ~cpuid_view_cr4(view);
+        x->physical_address_bits =
+            (uint8_t)cpuid_view_find(view, CPUID_LEAF_ADDRESS_SIZES, 0)->regs.eax;
+        err = vmx_policy_to_controls(&x->policy, vmx_host_caps(), &x->controls, &why);
+    }
+    if (err != HV_OK) {
+        vmx_refusal_text(text, sizeof(text), &why);
+        hv_error("vm %s: %s", x->vm->config->name, text);
+    }
+    return page_alloc_free(machine_pages(), HPA((uint64_t)scratch),
+                           hv_align_up(sizeof(*view), HV_PAGE_BYTES) >> HV_PAGE_SHIFT) == HV_OK
+               ? err
+               : HV_ERR_INVALID;
+}
+
+static enum hv_err make_bitmaps(struct vmx_vm *x)
+{
+    void *msr, *io;
+    enum hv_err err = take(HV_PAGE_BYTES, &msr);
+
+    if (err == HV_OK)
+        err = take(2 * HV_PAGE_BYTES, &io);
+    if (err != HV_OK)
+        return err;
+    vmx_msr_bitmap_fill(msr, x);
+    memset(io, 0xff, 2 * HV_PAGE_BYTES); /* no port is the guest's own */
+    x->msr_bitmap = HPA((uint64_t)msr);
+    x->io_bitmaps = HPA((uint64_t)io);
+    return HV_OK;
+}
+
+/* --- creation --- */
+
+enum hv_err arch_vm_create(struct vm *vm)
+{
+    void *memory;
+    struct vmx_vm *x;
+    enum hv_err err = take(sizeof(struct vmx_vm), &memory);
+
+    if (err != HV_OK)
+        return err;
+    x = memory;
+    x->vm = vm;
+    vm->arch = x;
+    err = make_controls(x);
+    if (err == HV_OK)
+        err = make_bitmaps(x);
+    if (err == HV_OK)
+        err = vmx_ept_create(x);
+    return err;
+}
+
+static enum hv_err vcpu_build(struct vmx_vcpu *v)
+{
+    const struct cpuid_view_request request = cpuid_request(v->vm, v->vcpu.index);
+    void *region;
+    enum hv_err err = take(HV_PAGE_BYTES, &region);
+
+    if (err == HV_OK)
+        err = vmx_switch_create(v);
+    if (err == HV_OK)
+        err = vmx_apic_create(v);
+    if (err != HV_OK)
+        return err;
+    *(uint32_t *)region = vmx_caps_revision(vmx_host_caps());
+    v->vmcs = HPA((uint64_t)region);
+    if (vmclear(v->vmcs.v) != VMX_OK)
+        return HV_ERR_UNSUPPORTED;
+    cpuid_view_make(&v->cpuid, &request);
+    v->tsc_offset = -v->vcpu.vm->clock.start_tsc;
+    vmx_msrs_reset(v);
+    vmx_switch_reset(v);
+    vmx_vmcs_borrow(v);
+    vmx_vmcs_fill(v);
+    vmx_vmcs_return(v);
+    return HV_OK;
+}
+
+/* VPID 0 is the host's. Every vCPU of the machine has its own. */
+static uint16_t next_vpid(void)
+{
+    static uint16_t last;
+
+    return ++last;
+}
+
+struct vcpu *arch_vcpu_create(struct vm *vm, unsigned index)
+{
+    void *memory;
+    struct vmx_vcpu *v;
+
+    if (take(sizeof(struct vmx_vcpu), &memory) != HV_OK)
+        return NULL;
+    v = memory;
+    v->vcpu.vm = vm;
+    v->vcpu.index = index;
+    v->vm = vm->arch;
+    v->controls = &v->vm->controls;
+    v->vpid = next_vpid();
+    v->preemption_on = v->controls->pin & PIN_ACTIVATE_PREEMPTION_TIMER;
+    v->core = &hv_cores[0];
+    return vcpu_build(v) == HV_OK ? &v->vcpu : NULL;
+}
+
+void arch_vcpu_reset(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    lapic_reset(v->lapic);
+    vmx_msrs_reset(v);
+    vmx_switch_reset(v);
+    vmx_vmcs_borrow(v);
+    vmx_guest_state_reset(v);
+    vmx_vmcs_return(v);
+}

@@ -1,0 +1,137 @@
+/*
+ * The loop of a physical core: fire timers, run the vCPUs that live here in turn, sleep when none
+ * has anything to do.
+ *
+ * Not here: how a vCPU runs (arch_vcpu_run), who lives where (vm.c).
+ * Lock: `timer_lock` guards a core's queue; the rest of struct core is its own core's, but `kick`.
+ */
+#include "hv/arch_ops.h"
+#include "hv/vm.h"
+
+/* How long a vCPU runs while another one on its core wants to. */
+#define CORE_SLICES_PER_SECOND 200
+
+struct core hv_cores[HV_MAX_CORES];
+
+void core_kick(unsigned core)
+{
+    __atomic_store_n(&hv_cores[core].kick, 1, __ATOMIC_SEQ_CST);
+    if (core != arch_this_core())
+        arch_kick_core(core);
+}
+
+void vcpu_wake(struct vcpu *vcpu)
+{
+    core_kick(vcpu->core);
+}
+
+void core_timer_arm(unsigned index, struct tq_timer *timer, uint64_t deadline_tsc)
+{
+    struct core *core = &hv_cores[index];
+    bool earlier;
+
+    spin_lock(&core->timer_lock);
+    earlier = deadline_tsc < tq_first_tsc(&core->timers);
+    tq_add(&core->timers, timer, deadline_tsc);
+    spin_unlock(&core->timer_lock);
+    if (earlier && index != arch_this_core())
+        core_kick(index);
+}
+
+void core_timer_cancel(unsigned index, struct tq_timer *timer)
+{
+    struct core *core = &hv_cores[index];
+
+    spin_lock(&core->timer_lock);
+    if (tq_is_queued(timer))
+        tq_remove(&core->timers, timer);
+    spin_unlock(&core->timer_lock);
+}
+
+static void core_fire_timers(struct core *core)
+{
+    uint64_t now = arch_tsc();
+
+    while (tq_first_tsc(&core->timers) <= now) {
+        spin_lock(&core->timer_lock);
+        struct tq_timer *timer = tq_pop_expired(&core->timers, now);
+        spin_unlock(&core->timer_lock);
+        if (!timer)
+            break;
+        timer->fire(timer, now);
+    }
+}
+
+void core_add_vcpu(unsigned index, struct vcpu *vcpu)
+{
+    struct core *core = &hv_cores[index];
+
+    vcpu->core = index;
+    if (core->vcpus) {
+        vcpu->next = core->vcpus->next;
+        core->vcpus->next = vcpu;
+    } else {
+        vcpu->next = vcpu;
+    }
+    core->vcpus = vcpu;
+    core->vcpu_count++;
+}
+
+/* May this vCPU run now? */
+static bool core_vcpu_ready(struct vcpu *vcpu)
+{
+    if (HV_UNLIKELY(vm_phase(vcpu->vm) != VM_RUNNING || vcpu->parked))
+        return vm_park(vcpu);
+    if (vcpu->blocked && arch_vcpu_has_event(vcpu))
+        vcpu->blocked = false;
+    return !vcpu->blocked;
+}
+
+/* The next ready vCPU after the one that ran last, and whether there is a second one. */
+static struct vcpu *core_pick(struct core *core, bool *contended)
+{
+    struct vcpu *first = NULL;
+    struct vcpu *at = core->vcpus;
+
+    *contended = false;
+    for (unsigned i = 0; i < core->vcpu_count; i++) {
+        at = at->next;
+        if (!core_vcpu_ready(at))
+            continue;
+        if (first) {
+            *contended = true;
+            break;
+        }
+        first = at;
+    }
+    return first;
+}
+
+static void core_run_vcpu(struct core *core, struct vcpu *vcpu, bool contended)
+{
+    uint64_t slice_end = contended ? arch_tsc() + arch_tsc_hz() / CORE_SLICES_PER_SECOND : TQ_NEVER;
+
+    if (core->last && core->last != vcpu)
+        arch_vcpu_put(core->last);
+    core->last = vcpu;
+    core->vcpus = vcpu; /* the search goes on behind it */
+    if (arch_vcpu_run(vcpu, slice_end) == VCPU_BLOCK)
+        vcpu->blocked = true;
+}
+
+HV_NORETURN void core_run(unsigned index)
+{
+    struct core *core = &hv_cores[index];
+
+    for (;;) {
+        bool contended;
+        /* Cleared before anything is looked at: what comes after is seen at the next turn. */
+        __atomic_store_n(&core->kick, 0, __ATOMIC_SEQ_CST);
+        core_fire_timers(core);
+        struct vcpu *vcpu = core_pick(core, &contended);
+        if (vcpu)
+            core_run_vcpu(core, vcpu, contended);
+        else
+            arch_idle(tq_first_tsc(&core->timers), &core->kick);
+    }
+}

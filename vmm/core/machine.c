@@ -1,0 +1,82 @@
+/*
+ * The machine: the operator's VMs are built, their consoles fed, and when all have ended it is
+ * switched off.
+ */
+#include "hv/machine.h"
+
+#include "hv/arch_ops.h"
+#include "hv/boot_info.h"
+#include "hv/console.h"
+#include "hv/log.h"
+#include "hv/platform.h"
+#include "hv/vm.h"
+
+/* The console is polled: a serial port's interrupt is not to be relied on across machines, and a
+ * person types slowly. */
+#define CONSOLE_POLLS_PER_SECOND 50
+#define CONSOLE_BATCH 16
+
+/* Boot-once, and the console's poll on the boot core. */
+static struct {
+    struct tq_timer poll;
+    uint8_t held;      /* a byte that the guest had no room for */
+    bool holds;
+} input;
+
+unsigned machine_vm_total(void)
+{
+    return machine_boot_info()->config.vm_count;
+}
+
+/* The VM that has the operator's keyboard: the first one that runs. */
+static struct vm *console_owner(void)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (vm_phase(vm_at(i)) == VM_RUNNING)
+            return vm_at(i);
+    }
+    return NULL;
+}
+
+static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
+{
+    struct vm *vm = console_owner();
+
+    for (unsigned i = 0; vm && i < CONSOLE_BATCH; i++) {
+        if (!input.holds) {
+            int byte = console_read();
+            if (byte < 0)
+                break;
+            input.held = (uint8_t)byte;
+            input.holds = true;
+        }
+        if (platform_console_input(vm, &input.held, 1) == 0)
+            break;
+        input.holds = false;
+    }
+    core_timer_arm(0, timer, now_tsc + arch_tsc_hz() / CONSOLE_POLLS_PER_SECOND);
+}
+
+void machine_start(const struct boot_info *info)
+{
+    unsigned made = 0;
+
+    for (unsigned i = 0; i < info->config.vm_count; i++) {
+        struct vm *vm;
+        if (vm_create(&info->config.vms[i], info, &vm) == HV_OK)
+            made++;
+    }
+    hv_info("%u of %u VMs are ready", made, info->config.vm_count);
+    tq_timer_init(&input.poll, console_poll);
+    core_timer_arm(0, &input.poll, arch_tsc() + 1);
+}
+
+void machine_end(void)
+{
+    bool reset = machine_boot_info()->config.on_exit == CONFIG_ON_EXIT_RESET;
+
+    hv_info("all VMs have ended: %s", reset ? "starting the machine over" : "switching off");
+    if (reset)
+        arch_reset();
+    arch_power_off();
+}

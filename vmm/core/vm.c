@@ -1,0 +1,333 @@
+/*
+ * The life of a VM: built from its section of the operator's file, started over by a reset, ended
+ * with a status. The machine is switched off when the last one has ended.
+ *
+ * Lock: `phase`, `parked` and the `result_` flags are atomic; whoever sets `result_claimed` writes
+ * exit_status and exit_reason. The last vCPU to park owns the whole VM.
+ */
+#include "hv/arch_ops.h"
+#include "hv/boot_info.h"
+#include "hv/format.h"
+#include "hv/log.h"
+#include "hv/machine.h"
+#include "hv/page_alloc.h"
+#include "hv/platform.h"
+#include "hv/string.h"
+#include "hv/vm.h"
+
+/* Boot-once. */
+static struct vm *vms[CONFIG_MAX_VMS];
+static unsigned vms_made;
+static unsigned vms_ended; /* atomic */
+
+unsigned vm_count(void)
+{
+    return vms_made;
+}
+
+struct vm *vm_at(unsigned index)
+{
+    return index < vms_made ? vms[index] : NULL;
+}
+
+/* --- memory --- */
+
+static enum hv_err take_pages(uint64_t bytes, unsigned flags, void **out)
+{
+    hpa_t at;
+    enum hv_err err = page_alloc_take(machine_pages(), hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT,
+                                      PAGE_ALIGN_4K, flags, &at);
+
+    *out = err == HV_OK ? (void *)at.v : NULL;
+    return err;
+}
+
+/* A run of guest-physical addresses, from as few and as large pieces of host memory as there are.
+ * It is zeroed: it may hold what firmware or a former owner left. */
+static enum hv_err memory_add(struct vm *vm, uint64_t start, uint64_t bytes)
+{
+    while (bytes) {
+        const uint64_t aligns[] = { PAGE_ALIGN_1G, PAGE_ALIGN_2M, PAGE_ALIGN_4K };
+        enum hv_err err = HV_ERR_NO_MEMORY;
+        uint64_t got = 0;
+        hpa_t at;
+        for (unsigned i = 0; i < HV_ARRAY_COUNT(aligns) && err != HV_OK; i++) {
+            if ((start & (aligns[i] - 1)) == 0 && bytes >= aligns[i])
+                err = page_alloc_take_largest(machine_pages(), bytes, aligns[i], 0, &at, &got);
+        }
+        if (err != HV_OK)
+            return err;
+        arch_zero((void *)at.v, got);
+        err = gpa_space_add(&vm->memory, GPA(start), got, (void *)at.v, at, true);
+        if (err != HV_OK)
+            return err;
+        start += got;
+        bytes -= got;
+    }
+    return HV_OK;
+}
+
+static enum hv_err vm_make_memory(struct vm *vm)
+{
+    uint64_t bytes = hv_align_down(vm->config->memory_bytes, HV_PAGE_BYTES);
+    uint64_t low = hv_min_u64(bytes, PLATFORM_LOW_RAM_END);
+    enum hv_err err;
+
+    if (bytes > page_alloc_free_bytes(machine_pages())) {
+        hv_error("vm %s: it wants %llu MB of memory, the machine has %llu MB left",
+                 vm->config->name, (unsigned long long)(bytes >> 20),
+                 (unsigned long long)(page_alloc_free_bytes(machine_pages()) >> 20));
+        return HV_ERR_NO_MEMORY;
+    }
+    err = memory_add(vm, 0, low);
+    if (err == HV_OK && bytes > low)
+        err = memory_add(vm, PLATFORM_HIGH_RAM_START, bytes - low);
+    if (err != HV_OK)
+        hv_error("vm %s: its memory is in too many pieces", vm->config->name);
+    return err;
+}
+
+/* --- kernel --- */
+
+static struct loader_file file_of(const struct boot_info *info, const char *path,
+                                  const char *arguments)
+{
+    for (unsigned i = 0; i < info->file_count; i++) {
+        if (strcmp(info->files[i].path, path) == 0)
+            return (struct loader_file){ path, (const uint8_t *)info->files[i].start,
+                                         info->files[i].bytes, arguments };
+    }
+    return (struct loader_file){ path, NULL, 0, arguments };
+}
+
+/* As a PC's firmware reports it: base memory, the BIOS area, RAM below and above 4 GB. */
+static unsigned vm_memory_map(const struct vm *vm, struct loader_range map[8])
+{
+    const uint64_t base_end = 0x9fc00, one_mb = 0x100000;
+    unsigned count = 0;
+    uint64_t low = 0, high = 0;
+
+    for (unsigned i = 0; i < vm->memory.count; i++) {
+        const struct gpa_slot *slot = &vm->memory.slots[i];
+        if (slot->start.v < PLATFORM_HIGH_RAM_START)
+            low = slot->start.v + slot->bytes;
+        else
+            high += slot->bytes;
+    }
+    map[count++] = (struct loader_range){ 0, base_end, LOADER_RANGE_RAM };
+    map[count++] = (struct loader_range){ base_end, one_mb - base_end, LOADER_RANGE_RESERVED };
+    if (low > one_mb)
+        map[count++] = (struct loader_range){ one_mb, low - one_mb, LOADER_RANGE_RAM };
+    map[count++] = (struct loader_range){ PLATFORM_ECAM_BASE, 0x100000, LOADER_RANGE_RESERVED };
+    if (high)
+        map[count++] = (struct loader_range){ PLATFORM_HIGH_RAM_START, high, LOADER_RANGE_RAM };
+    return count;
+}
+
+static enum hv_err vm_load(struct vm *vm)
+{
+    const struct boot_info *info = machine_boot_info();
+    const struct config_vm *config = vm->config;
+    struct loader_file modules[CONFIG_MAX_MODULES];
+    struct loader_range map[8];
+    struct loader_diagnosis diagnosis = { { 0 } };
+    struct loader_result at;
+    struct loader_request request = {
+        .memory = &vm->memory,
+        .map = map,
+        .map_count = vm_memory_map(vm, map),
+        .kernel = file_of(info, config->kernel, config->cmdline),
+        .cmdline = config->cmdline,
+        .modules = modules,
+        .module_count = config->module_count,
+    };
+    gpa_t rsdp;
+    enum hv_err err = platform_write_acpi(vm, &rsdp);
+
+    if (err != HV_OK)
+        return err;
+    request.rsdp = rsdp.v;
+    if (config->initrd[0])
+        request.initrd = file_of(info, config->initrd, "");
+    for (unsigned i = 0; i < config->module_count; i++)
+        modules[i] = file_of(info, config->modules[i].path, config->modules[i].arguments);
+    err = loader_load(&request, &at, &diagnosis);
+    if (err != HV_OK) {
+        hv_error("vm %s: %s", config->name, diagnosis.text);
+        return err;
+    }
+    arch_vcpu_enter_at(vm->vcpus[0], &at);
+    return HV_OK;
+}
+
+/* --- creation --- */
+
+/* Cores are dealt out in turn, so that vCPUs share one only when there are more of them. */
+static enum hv_err vm_make_vcpus(struct vm *vm)
+{
+    static unsigned next_core;
+
+    for (unsigned i = 0; i < vm->config->vcpus; i++) {
+        struct vcpu *vcpu = arch_vcpu_create(vm, i);
+        if (!vcpu)
+            return HV_ERR_NO_MEMORY;
+        do
+            next_core = (next_core + 1) % arch_core_count();
+        while (!hv_cores[next_core].online);
+        core_add_vcpu(next_core, vcpu);
+        if (i == 0)
+            vm->home_core = next_core;
+        vm->vcpus[vm->vcpu_count++] = vcpu;
+    }
+    return HV_OK;
+}
+
+static enum hv_err vm_build(struct vm *vm, const struct boot_info *info)
+{
+    enum hv_err err = vm_make_memory(vm);
+
+    bus_init(&vm->bus);
+    vm_clock_init(&vm->clock, vm, info->epoch_seconds);
+    if (err == HV_OK)
+        err = arch_vm_create(vm);
+    if (err == HV_OK)
+        err = vm_make_vcpus(vm);
+    if (err == HV_OK)
+        err = platform_create(vm);
+    if (err == HV_OK)
+        err = vm_load(vm);
+    return err;
+}
+
+enum hv_err vm_create(const struct config_vm *config, const struct boot_info *info,
+                      struct vm **made)
+{
+    void *memory;
+    struct vm *vm;
+    enum hv_err err = take_pages(sizeof(struct vm), PAGE_ALLOC_ZERO, &memory);
+
+    if (err != HV_OK)
+        return err;
+    vm = memory;
+    vm->index = vms_made;
+    vm->config = config;
+    vms[vms_made++] = vm;
+    err = vm_build(vm, info);
+    if (err != HV_OK) {
+        /* Its vCPUs, if any, are parked for good; the others do not notice. */
+        vm_stop(vm, VM_STATUS_FAILED, "not-started");
+        if (vm->vcpu_count == 0)
+            vm_report_end(vm);
+    }
+    *made = vm;
+    return err;
+}
+
+/* --- stopping --- */
+
+static void vm_call_in(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        core_kick(vm->vcpus[i]->core);
+}
+
+static bool vm_leave_running(struct vm *vm, enum vm_phase phase)
+{
+    enum vm_phase running = VM_RUNNING;
+
+    return __atomic_compare_exchange_n(&vm->phase, &running, phase, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+static void vm_begin_ending(struct vm *vm)
+{
+    if (vm_leave_running(vm, VM_ENDING))
+        vm_call_in(vm);
+}
+
+void vm_stop(struct vm *vm, unsigned status, const char *reason)
+{
+    if (__atomic_exchange_n(&vm->result_claimed, true, __ATOMIC_ACQ_REL))
+        return;
+    vm->exit_status = status;
+    hv_snprintf(vm->exit_reason, sizeof(vm->exit_reason), "%s", reason);
+    /* Published before the phase is looked at. If a reset is under way, vm_restart() looks at this
+     * after it has let the VM run again: one of the two sees the other. */
+    __atomic_store_n(&vm->result_ready, true, __ATOMIC_SEQ_CST);
+    vm_begin_ending(vm);
+}
+
+void vm_crash(struct vm *vm, const char *why, ...)
+{
+    char text[160];
+    va_list args;
+
+    va_start(args, why);
+    hv_vsnprintf(text, sizeof(text), why, args);
+    va_end(args);
+    hv_error("vm %s: stopped: %s", vm->config->name, text);
+    vm_stop(vm, VM_STATUS_CRASHED, "crash");
+}
+
+void vm_reset(struct vm *vm)
+{
+    if (vm_leave_running(vm, VM_RESETTING))
+        vm_call_in(vm);
+}
+
+void vm_report_end(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        arch_vcpu_describe(vm->vcpus[i]);
+    hv_info("RESULT vm=%s status=%u reason=%s", vm->config->name, vm->exit_status, vm->exit_reason);
+    __atomic_store_n(&vm->phase, VM_ENDED, __ATOMIC_RELEASE);
+    if (__atomic_add_fetch(&vms_ended, 1, __ATOMIC_ACQ_REL) == machine_boot_info()->config.vm_count)
+        machine_end();
+}
+
+/* The reset button: RAM keeps what it held, everything else starts over. */
+static void vm_restart(struct vm *vm)
+{
+    hv_info("vm %s: reset", vm->config->name);
+    platform_reset(vm);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        arch_vcpu_reset(vm->vcpus[i]);
+    if (vm_load(vm) != HV_OK) {
+        vm->exit_status = VM_STATUS_FAILED;
+        hv_snprintf(vm->exit_reason, sizeof(vm->exit_reason), "reset-failed");
+        __atomic_store_n(&vm->phase, VM_ENDING, __ATOMIC_RELEASE);
+        vm_report_end(vm);
+        return;
+    }
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vm->vcpus[i]->blocked = false;
+    __atomic_store_n(&vm->parked, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&vm->phase, VM_RUNNING, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&vm->result_ready, __ATOMIC_SEQ_CST))
+        vm_begin_ending(vm);
+    vm_call_in(vm);
+}
+
+bool vm_park(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+    enum vm_phase phase = vm_phase(vm);
+
+    if (vcpu->parked) {
+        if (phase != VM_RUNNING)
+            return false;
+        vcpu->parked = false; /* a reset is over */
+        return true;
+    }
+    if (phase == VM_ENDED)
+        return false;
+    arch_vcpu_release(vcpu);
+    vcpu->parked = true;
+    if (__atomic_add_fetch(&vm->parked, 1, __ATOMIC_ACQ_REL) == vm->vcpu_count) {
+        if (phase == VM_RESETTING)
+            vm_restart(vm);
+        else
+            vm_report_end(vm);
+    }
+    return false;
+}
