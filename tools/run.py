@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tools"))
@@ -34,12 +33,11 @@ processor); the guest then gets no input, and its clock says 2020-01-01. --clock
 exit status: that of the first virtual machine that ended with one other than 0, as Trapline's line
 "RESULT vm=<name> status=<n> reason=<word>" says; 0 if all ended with 0, or on Ctrl-A X, or when the
 pattern of --until came; 124 when --timeout ended it; 125 when the machine ended without a RESULT
-line; 2 when it could not be started.
+line, or Trapline panicked; 126 when Trapline refused to start on it; 2 when it could not be started.
 """
 
 
 def fail(message):
-    sys.exit_message = message
     print(f"tools/run: {message}", file=sys.stderr)
     sys.exit(STATUS_CANNOT_START)
 
@@ -92,6 +90,8 @@ def parse_arguments():
     add("--efi", default=os.path.join(BUILD, "BOOTX64.EFI"), metavar="FILE",
         help="the EFI program to start (default: build/BOOTX64.EFI)")
     add("--bochs", metavar="PATH", help="the Bochs to use (default: the one on the path)")
+    add("--stay", action="store_true",
+        help="when Trapline refuses to start, stay with the firmware that it returns to")
     add("--allow-missing", action="store_true",
         help="start although the config names files that are not there")
     add("--no-build", action="store_true", help="use what is built and fetched already")
@@ -193,7 +193,8 @@ def run_once(options, machine, settings, work, image, parsed, interactive, limit
             terminal.enter()
         current.start()
         current.run(limit or options.timeout, write, terminal.descriptor if terminal else None,
-                    progress, options.until, parsed.vm_names, serial_file)
+                    progress, options.until, parsed.vm_names, serial_file,
+                    options.stay)
     finally:
         progress.wipe()
         if current.process:
@@ -232,6 +233,13 @@ def conclude(current, options, kept):
         note(f"ended after --timeout {options.timeout:g} s")
         explain(current, shown, kept)
         return session.STATUS_TIMEOUT
+    if outcome == "refused":
+        note(f"Trapline refused to start: {current.transcript.refusal}")
+        return session.STATUS_REFUSED
+    if outcome == "panic":
+        note("Trapline panicked; its report is in the serial output"
+             + (f" ({options.serial})" if options.serial else " above"))
+        return session.STATUS_NO_RESULT
     if outcome == "triple fault":
         note(f"{machine}: the machine itself had a triple fault")
         explain(current, shown, kept)
@@ -315,5 +323,4 @@ def show(options, settings):
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
     sys.exit(main())

@@ -1,6 +1,7 @@
 """Runs a machine and carries its serial line: to a terminal, a file, and to whoever looks for a
-pattern in it. Knows the two things that Trapline says to tools: its first line, which begins with
-"Trapline", and its last, "RESULT vm=<name> status=<n> reason=<word>".
+pattern in it. Knows what Trapline says to tools: a first line that begins with "Trapline", for each
+virtual machine a last "RESULT vm=<name> status=<n> reason=<word>", "TRAPLINE: refused: <why>" where
+it does not start, and "PANIC: halted" where it stops for a fault of its own.
 """
 import ctypes
 import os
@@ -16,11 +17,16 @@ import tty
 
 STATUS_TIMEOUT = 124    # as timeout(1)
 STATUS_NO_RESULT = 125  # the machine ended without a RESULT line
+STATUS_REFUSED = 126    # Trapline refused to start on the machine
 MARKER = b"Trapline"
 RESULT = re.compile(rb"RESULT vm=(\S+) status=(-?\d+) reason=([^\s]+)")
+REFUSED = re.compile(rb"TRAPLINE: refused: ([^\r\n]*)[\r\n]")
+PANIC = re.compile(rb"PANIC: halted")
 CONTROL_A = 1
 # After the last machine's RESULT Trapline powers off; this is how long that may take.
 GRACE_S = 15
+# After a refusal or a panic: for what is still on its way.
+LAST_WORDS_S = 1.5
 GATHER_S = 0.004
 LOG_LOOK_S = 1.0
 UNTIL_BYTES = 1 << 16
@@ -46,6 +52,8 @@ class Transcript:
     def __init__(self):
         self.data = bytearray()
         self.results = []
+        self.refusal = None     # why Trapline did not start
+        self.panicked = False
         self.marker_at = None   # where Trapline's first line begins
         self._scanned = 0       # before this no unread RESULT line begins
 
@@ -55,7 +63,12 @@ class Transcript:
             found = self.data.find(MARKER, max(0, len(self.data) - len(chunk) - len(MARKER)))
             self.marker_at = found if found >= 0 else None
         end = self.data.rfind(b"\n") + 1
-        for match in RESULT.finditer(bytes(self.data[self._scanned:end])):
+        fresh = bytes(self.data[self._scanned:end])
+        refusal = REFUSED.search(fresh)
+        if refusal:
+            self.refusal = refusal.group(1).decode("utf-8", "replace")
+        self.panicked = self.panicked or PANIC.search(fresh) is not None
+        for match in RESULT.finditer(fresh):
             self.results.append(Result(match.group(1).decode("utf-8", "replace"),
                                        int(match.group(2)),
                                        match.group(3).decode("utf-8", "replace")))
@@ -165,7 +178,8 @@ class Session:
     def __init__(self, emulator, settings, image, work):
         self.emulator, self.settings, self.image, self.work = emulator, settings, image, work
         self.transcript = Transcript()
-        self.outcome = None      # "ended", "timeout", "left", "until", "stuck", "triple fault"
+        # "ended", "timeout", "left", "until", "stuck", "refused", "panic", "triple fault"
+        self.outcome = None
         self.process = None
         self._stream = None
         self._log_read = 0
@@ -215,12 +229,13 @@ class Session:
 
     # --- running ----------------------------------------------------------------------------
     def run(self, timeout_s=None, write=None, keys=None, progress=None, until=None, vm_names=(),
-            serial_file=None):
+            serial_file=None, stay=False):
         """Runs to the end. `write(bytes)` gets the output from Trapline's first line on; `keys` is
-        a descriptor to read keys from; `until` a compiled pattern that ends the run."""
+        a descriptor to read keys from; `until` a compiled pattern that ends the run; `stay` goes
+        on with the firmware after a refusal."""
         deadline = time.monotonic() + timeout_s if timeout_s else None
         keyboard, pending = Keyboard(), bytearray()
-        written, finish_by = 0, None
+        written, finish_by, finish_as = 0, None, None
         selector = selectors.DefaultSelector()
         if self._stream is None:
             self.outcome = "ended"
@@ -235,7 +250,7 @@ class Session:
                     self.outcome = "timeout"
                     return
                 if finish_by and now >= finish_by:
-                    self.outcome = "stuck"
+                    self.outcome = finish_as
                     return
                 if self._triple_fault():
                     self.outcome = "triple fault"
@@ -277,13 +292,24 @@ class Session:
                 if until and until.search(plain(bytes(self.transcript.data[-UNTIL_BYTES:]))):
                     self.outcome = "until"
                     return
-                if finish_by is None and vm_names and \
-                        {result.vm for result in self.transcript.results} >= set(vm_names):
-                    finish_by = time.monotonic() + GRACE_S
+                if finish_by is None:
+                    finish_as, grace_s = self._coming_end(vm_names, stay)
+                    finish_by = time.monotonic() + grace_s if finish_as else None
                 if progress:
                     progress.tick()
         finally:
             selector.close()
+
+    def _coming_end(self, vm_names, stay):
+        """How the run is about to end, by what was heard, and how long to wait for it."""
+        heard = self.transcript
+        if heard.panicked:
+            return "panic", LAST_WORDS_S
+        if heard.refusal is not None and not stay:
+            return "refused", LAST_WORDS_S
+        if vm_names and {result.vm for result in heard.results} >= set(vm_names):
+            return "stuck", GRACE_S
+        return None, 0
 
     def _receive(self):
         try:
