@@ -419,21 +419,14 @@ static inline _Noreturn void ud2(void)
     __builtin_unreachable();
 }
 
-/* Enters the NMI handler as an NMI does. Its IRET ends the blocking of NMIs that a VM exit for an
- * NMI has left: SDM volume 3 "VM Exits" ("blocking by NMI" after an exit due to an NMI). */
-static inline void int_nmi(void)
-{
-    __asm__ volatile("int $2" ::: "memory");
-}
-
 /* Zeroes `count` words of 8 bytes. */
 static inline void rep_stosq_zero(void *to, uint64_t count)
 {
     __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0) : "memory");
 }
 
-/* The NMI handler, entered by software. After an NMI exit this handles the NMI, and its IRET ends
- * the blocking of further ones. */
+/* Enters the NMI handler as an NMI does. Its IRET ends the blocking of NMIs that a VM exit for an
+ * NMI has left: SDM volume 3 "VM Exits". */
 static inline void int_nmi(void)
 {
     __asm__ volatile("int $2" ::: "memory");
