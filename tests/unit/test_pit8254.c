@@ -777,6 +777,12 @@ static void test_snapshot(void **state)
     assert_int_equal(pit.state.counter[2].pending_count, 5);
     pit8254_out(&pit, 2);
     assert_int_equal(pit.state.counter[2].count, 5);
+    other.state.counter[2].start_tick = UINT64_MAX / 4;
+    other.state.counter[2].pending_count = 0;
+    assert_true(fake_fields_load(&pit.dev, &other.dev));
+    assert_true(pit8254_out(&pit, 2));
+    read16(2); /* what was latched when the state was saved */
+    assert_int_equal(latch16(2), 4000);
     /* One that was due when the state was saved comes now. */
     other.state.edge_tick = 1;
     other.state.edge_ahead = 1;

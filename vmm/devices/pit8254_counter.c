@@ -73,9 +73,13 @@ static uint16_t encode_count(const struct pit8254_counter_state *c, uint32_t cou
                       count % 10);
 }
 
+/* A start that lies ahead, which only a foreign snapshot has, counts as the present. */
 static uint64_t elapsed(const struct pit8254_counter_state *c, uint64_t tick)
 {
-    return c->paused ? c->paused_ticks : tick - c->start_tick;
+    if (c->paused)
+        return c->paused_ticks;
+    int64_t ticks = (int64_t)(tick - c->start_tick);
+    return ticks < 0 ? 0 : (uint64_t)ticks;
 }
 
 /* Mode 3: an odd count gives the extra tick to the high half. */
@@ -130,7 +134,7 @@ static void load_count(struct pit8254_counter_state *c)
 {
     uint64_t start = c->pending_tick;
     if (pit_counter_mode(c) == MODE_SQUARE && c->loaded && !c->paused &&
-        (start - c->start_tick) % c->count >= high_half(c->count))
+        elapsed(c, start) % c->count >= high_half(c->count))
         start -= high_half(c->pending_count);
     c->start_tick = start;
     c->count = c->pending_count;
@@ -317,7 +321,7 @@ static uint64_t next_edge_loaded(const struct pit8254_counter_state *c, uint64_t
 {
     if (!c->loaded || c->paused)
         return PIT_TICK_NEVER;
-    uint64_t ticks = tick - c->start_tick;
+    uint64_t ticks = elapsed(c, tick);
     switch (pit_counter_mode(c)) {
     case MODE_TERMINAL_COUNT:
     case MODE_ONE_SHOT:
