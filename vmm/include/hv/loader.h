@@ -8,6 +8,8 @@
 #include "hv/gpa_space.h"
 #include "hv/types.h"
 
+#define LOADER_MULTIBOOT1_EAX 0x2badb002u
+
 enum loader_entry {
     LOADER_ENTRY_LINUX64,    /* long mode, identity page tables, RSI = zero page, RIP = entry */
     LOADER_ENTRY_LINUX32,    /* flat protected mode, paging off, ESI = zero page */
@@ -39,6 +41,7 @@ struct loader_request {
     struct loader_file initrd;        /* data NULL: none (Linux) */
     const struct loader_file *modules;/* multiboot */
     unsigned module_count;
+    bool pages_1g;                    /* the guest's processor has 1 GB pages */
 };
 
 struct loader_result {
@@ -48,14 +51,21 @@ struct loader_result {
     uint64_t cr3;           /* guest-physical; LINUX64 only */
     uint64_t gdt;           /* guest-physical address and limit of the table that was built */
     uint16_t gdt_limit;
+    uint16_t code_selector; /* what CS holds at entry: flat, of the entry's mode */
+    uint16_t data_selector; /* what DS, ES, FS, GS and SS hold: flat */
     uint64_t stack;         /* a valid stack top below 1 MB, for kernels that expect one; or 0 */
 };
 
-/* Why a file was refused: one sentence for the operator (what was found, what was expected). */
-struct loader_diagnosis { char text[200]; };
+/* Why a file was refused: one sentence for the operator (what was found, what was expected). It
+ * begins with the file's name. */
+struct loader_diagnosis { char text[320]; };
 
 /* Tells bzImage and multiboot apart by their headers and loads. HV_ERR_INVALID (malformed or
- * foreign file), HV_ERR_RANGE (does not fit into the guest's memory), HV_ERR_UNSUPPORTED. */
+ * foreign file), HV_ERR_RANGE (does not fit into the guest's memory), HV_ERR_UNSUPPORTED (a form of
+ * kernel that exists and is not taken). Writes only what the kernel is promised: memory that holds
+ * none of it stays untouched, so a failure may leave some written.
+ *
+ * Multiboot starts with EAX = LOADER_MULTIBOOT1_EAX and EBX = boot_params. */
 enum hv_err loader_load(const struct loader_request *request, struct loader_result *result,
                         struct loader_diagnosis *diagnosis) HV_MUST_CHECK;
 
