@@ -5,7 +5,8 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/format.h"
 #include "hv/log.h"
-#include "x86/vmx_errors.h"
+const char *vmx_instruction_error_name(uint32_t n);
+const char *vmx_instruction_error_name(uint32_t n) { (void)n; return "?"; }
 
 static const char *exit_name(uint32_t reason)
 {

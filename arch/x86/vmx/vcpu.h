@@ -11,6 +11,7 @@
 #include "hv/vm.h"
 #include "x86/cpuid_view.h"
 #include "x86/emul.h"
+#include "x86/ept.h"
 #include "x86/insn.h"
 #include "x86/lapic.h"
 #include "x86/regs.h"
@@ -148,6 +149,7 @@ struct vmx_vm {
     struct vmx_controls controls;
     hpa_t msr_bitmap;
     hpa_t io_bitmaps;          /* A, then B */
+    struct ept ept;
     uint64_t eptp;
     uint8_t physical_address_bits; /* as the guest's CPUID says */
     struct lapic *lapics[CONFIG_MAX_VCPUS];
@@ -247,6 +249,11 @@ void vmx_flush_guest_tlb(struct vmx_vcpu *v);
 /* Makes a VMCS that no core holds current here, to write it, and gives it back cleared. */
 void vmx_vmcs_borrow(struct vmx_vcpu *v);
 void vmx_vmcs_return(struct vmx_vcpu *v);
+
+/* --- ept_glue.c --- */
+
+/* Maps all of the VM's RAM, before its first entry, with the types of the MTRRs. */
+enum hv_err vmx_ept_create(struct vmx_vm *x) HV_MUST_CHECK;
 
 /* --- msr.c --- */
 bool vmx_msr_read(struct vmx_vcpu *v, uint32_t msr, uint64_t *value);

@@ -6,8 +6,6 @@
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
 #include "hv/string.h"
-#include "x86/ept.h"
-#include "x86/mtrr.h"
 
 static enum hv_err take(uint64_t bytes, void **out)
 {

@@ -1,0 +1,239 @@
+// SRCS: arch/x86/vmx/cpuid_view.c
+/*
+ * What a guest may see by CPUID: from the SDM's "CPUID" and from what is virtualized, not from the
+ * table that makes it.
+ */
+#include "fake.h"
+#include "x86/cpuid_view.h"
+#include "x86/regs.h"
+
+#include <cmocka.h>
+
+/* A processor that has everything: all bits of every feature leaf. */
+static struct cpuid_regs everything(uint32_t leaf, uint32_t subleaf)
+{
+    switch (leaf) {
+    case 0:
+        return (struct cpuid_regs){ 0x20, 0x756e6547, 0x6c65746e, 0x49656e69 };
+    case 4:
+        if (subleaf > 3)
+            return (struct cpuid_regs){ 0, 0, 0, 0 };
+        return (struct cpuid_regs){ 0xfc000000 | 0x3ffc000 | (subleaf < 2 ? 1 : subleaf) << 5 |
+                                        (subleaf == 0 ? 1 : 3), 0x01c0003f, 63, 0 };
+    case 0xd:
+        if (subleaf == 0)
+            return (struct cpuid_regs){ 0xe7 | 0x60200, 0x340, 0x2b00, 0 };
+        if (subleaf == 1)
+            return (struct cpuid_regs){ 0xffffffff, 0x340, 0x1fff, 0 };
+        if (subleaf == 2)
+            return (struct cpuid_regs){ 256, 576, 0, 0 };
+        if (subleaf >= 5 && subleaf <= 7)
+            return (struct cpuid_regs){ subleaf == 5 ? 64 : subleaf == 6 ? 512 : 1024,
+                                        subleaf == 5 ? 1088 : subleaf == 6 ? 1152 : 1664, 0, 0 };
+        if (subleaf == 9)
+            return (struct cpuid_regs){ 8, 2688, 0, 0 };
+        return (struct cpuid_regs){ 0, 0, 0, 0 };
+    case 0x80000000:
+        return (struct cpuid_regs){ 0x80000008, 0, 0, 0 };
+    case 0x80000008:
+        return (struct cpuid_regs){ 0x3034 | 57 << 8, 0xffffffff, 0xffffffff, 0xffffffff };
+    default:
+        return (struct cpuid_regs){ 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
+    }
+}
+
+static struct cpuid_view view;
+
+static struct cpuid_view_request request(void)
+{
+    return (struct cpuid_view_request){
+        .host = everything,
+        .apic_id = 3,
+        .vcpus = 4,
+        .tsc_hz = 2112000000,
+        .xcr0_supported = 0x2e7,
+        .xsaves = true,
+        .rdtscp = true,
+        .invpcid = true,
+    };
+}
+
+static struct cpuid_regs get(uint32_t leaf, uint32_t subleaf)
+{
+    return cpuid_view_find(&view, leaf, subleaf)->regs;
+}
+
+static int setup(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    cpuid_view_make(&view, &r);
+    return 0;
+}
+
+static void hides_what_is_not_virtualized(void **state)
+{
+    struct cpuid_regs f1 = get(1, 0), f7 = get(7, 0);
+
+    (void)state;
+    assert_int_equal(f1.ecx & (CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_MONITOR |
+                               CPUID_1_ECX_EIST | CPUID_1_ECX_TM2 | CPUID_1_ECX_SDBG |
+                               CPUID_1_ECX_PDCM | CPUID_1_ECX_DTES64 | CPUID_1_ECX_DS_CPL |
+                               CPUID_1_ECX_XTPR | CPUID_1_ECX_DCA | CPUID_1_ECX_CNXT_ID), 0);
+    assert_int_equal(f1.edx & (CPUID_1_EDX_DS | CPUID_1_EDX_ACPI | CPUID_1_EDX_TM |
+                               CPUID_1_EDX_PBE | CPUID_1_EDX_PSN), 0);
+    assert_int_equal(f7.ebx & (CPUID_7_EBX_SGX | CPUID_7_EBX_PT | CPUID_7_EBX_PQM |
+                               CPUID_7_EBX_PQE | CPUID_7_EBX_MPX | CPUID_7_EBX_RTM |
+                               CPUID_7_EBX_HLE), 0);
+    assert_int_equal(f7.ecx & (CPUID_7_ECX_WAITPKG | CPUID_7_ECX_CET_SS | CPUID_7_ECX_LA57 |
+                               CPUID_7_ECX_KL | CPUID_7_ECX_ENQCMD | CPUID_7_ECX_PKS |
+                               CPUID_7_ECX_BUS_LOCK), 0);
+    assert_int_equal(f7.edx & (CPUID_7_EDX_UINTR | CPUID_7_EDX_HYBRID | CPUID_7_EDX_ARCH_LBR |
+                               CPUID_7_EDX_CET_IBT | CPUID_7_EDX_IBRS_IBPB | CPUID_7_EDX_STIBP |
+                               CPUID_7_EDX_SSBD | CPUID_7_EDX_ARCH_CAP | CPUID_7_EDX_CORE_CAP), 0);
+    const uint32_t empty[] = { 3, 5, 8, 9, 0xa, 0xc, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14 };
+    for (unsigned i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+        struct cpuid_regs r = get(empty[i], 0);
+        assert_int_equal(r.eax | r.ebx | r.ecx | r.edx, 0);
+    }
+}
+
+static void shows_a_hypervisor(void **state)
+{
+    struct cpuid_regs r = get(0x40000000, 0);
+
+    (void)state;
+    assert_true(get(1, 0).ecx & CPUID_1_ECX_HYPERVISOR);
+    assert_true(get(1, 0).ecx & CPUID_1_ECX_X2APIC);
+    assert_true(get(1, 0).ecx & CPUID_1_ECX_TSC_DEADLINE);
+    assert_int_equal(r.eax, 0x40000010);
+    assert_memory_equal(&r.ebx, "Trap", 4);
+    assert_memory_equal(&r.ecx, "line", 4);
+    assert_memory_equal(&r.edx, "VT-x", 4);
+    r = get(0x40000100, 0);
+    assert_memory_equal(&r.ebx, "KVMK", 4);
+    assert_memory_equal(&r.ecx, "VMKV", 4);
+    assert_memory_equal(&r.edx, "M\0\0\0", 4);
+    r = get(0x40000200, 0);
+    assert_int_equal(r.eax | r.ebx | r.ecx | r.edx, 0);
+}
+
+static void a_leaf_above_the_highest_is_answered_with_the_highest(void **state)
+{
+    struct cpuid_regs highest = get(get(0, 0).eax, 0);
+
+    (void)state;
+    struct cpuid_regs beyond = get(0x1000, 0), far = get(0x80001000, 0);
+    assert_memory_equal(&beyond, &highest, sizeof(highest));
+    assert_memory_equal(&far, &highest, sizeof(highest));
+}
+
+static void tells_the_true_frequency(void **state)
+{
+    const uint64_t rates[] = { 100000000, 24000000, 1, 2112000000, 3493437000, 6000000000 };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+        struct cpuid_view_request r = request();
+        r.tsc_hz = rates[i];
+        cpuid_view_make(&view, &r);
+        struct cpuid_regs tsc = get(0x15, 0);
+        assert_int_not_equal(tsc.eax, 0);
+        uint64_t told = (uint64_t)tsc.ecx * tsc.ebx / tsc.eax;
+        int64_t off = (int64_t)(told - rates[i]);
+        assert_true((off < 0 ? -off : off) * 1000000 <= (int64_t)rates[i]);
+        assert_int_equal(get(0x40000010, 0).eax, rates[i] / 1000);
+    }
+}
+
+static void topology_has_the_vms_vcpus(void **state)
+{
+    (void)state;
+    assert_int_equal(get(1, 0).ebx >> 24, 3);
+    assert_int_equal(get(1, 0).ebx >> 16 & 0xff, 4);
+    assert_true(get(1, 0).edx & CPUID_1_EDX_HTT);
+    assert_int_equal(get(0xb, 0).eax, 0);
+    assert_int_equal(get(0xb, 0).ecx, 0x100);
+    assert_int_equal(get(0xb, 1).eax, 2);
+    assert_int_equal(get(0xb, 1).ebx, 4);
+    assert_int_equal(get(0xb, 1).ecx, 0x201);
+    assert_int_equal(get(0xb, 1).edx, 3);
+    assert_int_equal(get(0xb, 2).ecx, 2);
+    /* Caches: the first two levels for one, the third for all. */
+    assert_int_equal(get(4, 0).eax >> 14 & 0xfff, 0);
+    assert_int_equal(get(4, 3).eax >> 14 & 0xfff, 3);
+    assert_int_equal(get(4, 4).eax, 0);
+}
+
+static void xsave_follows_what_may_be_enabled(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    assert_int_equal(get(0xd, 0).eax, 0x2e7);
+    assert_int_equal(get(0xd, 0).ecx, 2688 + 8);
+    assert_int_equal(get(0xd, 1).eax, 0xf);
+    assert_int_equal(get(0xd, 1).ecx, 0);
+    assert_int_equal(get(0xd, 2).ebx, 576);
+    assert_int_equal(get(0xd, 9).ebx, 2688);
+    assert_int_equal(get(0xd, 3).eax, 0);
+    r.xcr0_supported = 3;
+    r.xsaves = false;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(0xd, 0).ecx, 576);
+    assert_int_equal(get(0xd, 1).eax, 7);
+    assert_int_equal(get(7, 0).ebx & (CPUID_7_EBX_AVX2 | CPUID_7_EBX_AVX512F), 0);
+    assert_int_equal(get(1, 0).ecx & (CPUID_1_ECX_AVX | CPUID_1_ECX_FMA | CPUID_1_ECX_F16C), 0);
+    r.xcr0_supported = 0;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(1, 0).ecx & CPUID_1_ECX_XSAVE, 0);
+    assert_int_equal(get(0xd, 0).eax, 0);
+}
+
+static void controls_that_are_off_hide_their_instructions(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.rdtscp = r.invpcid = false;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(0x80000001, 0).edx & CPUID_80000001_EDX_RDTSCP, 0);
+    assert_int_equal(get(7, 0).ecx & CPUID_7_ECX_RDPID, 0);
+    assert_int_equal(get(7, 0).ebx & CPUID_7_EBX_INVPCID, 0);
+    assert_int_equal(get(1, 0).ecx & CPUID_1_ECX_PCID, 0);
+}
+
+static void cr4_is_what_cpuid_shows(void **state)
+{
+    uint64_t cr4 = cpuid_view_cr4(&view);
+
+    (void)state;
+    assert_true(cr4 & CR4_PAE);
+    assert_true(cr4 & CR4_OSXSAVE);
+    assert_true(cr4 & CR4_PKE);
+    assert_int_equal(cr4 & (CR4_VMXE | CR4_SMXE | CR4_LA57 | CR4_CET | CR4_PKS | CR4_UINTR), 0);
+}
+
+static void addresses_are_those_of_four_levels(void **state)
+{
+    (void)state;
+    assert_int_equal(get(0x80000008, 0).eax & 0xff, 0x34);
+    assert_int_equal(get(0x80000008, 0).eax >> 8 & 0xff, 48);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(hides_what_is_not_virtualized, setup),
+        cmocka_unit_test_setup(shows_a_hypervisor, setup),
+        cmocka_unit_test_setup(a_leaf_above_the_highest_is_answered_with_the_highest, setup),
+        cmocka_unit_test_setup(tells_the_true_frequency, setup),
+        cmocka_unit_test_setup(topology_has_the_vms_vcpus, setup),
+        cmocka_unit_test_setup(xsave_follows_what_may_be_enabled, setup),
+        cmocka_unit_test_setup(controls_that_are_off_hide_their_instructions, setup),
+        cmocka_unit_test_setup(cr4_is_what_cpuid_shows, setup),
+        cmocka_unit_test_setup(addresses_are_those_of_four_levels, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
