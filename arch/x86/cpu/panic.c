@@ -200,7 +200,7 @@ void hv_panic(const char *format, ...)
     va_end(args);
     hv_error("PANIC on core %u: %s", cpu ? cpu->index : 0, text);
     print_place("at", (uint64_t)__builtin_return_address(0));
-    finish(cpu, read_rsp());
+    finish(cpu, (uint64_t)__builtin_frame_address(0) + 8); /* from the return address up */
 }
 
 void panic_exception(const struct trap_frame *frame)

@@ -21,6 +21,7 @@
 #define SLEEP_CONTROL_SLP_TYP_SHIFT 2
 #define SLEEP_CONTROL_SLP_EN (1u << 5)
 #define EACH_WAY_US 200000
+#define LAST_WORDS_US 20000 /* a serial port still holds up to 64 bytes: 6 ms at 115200 baud */
 #define ACPI_ENABLE_US 300000
 
 /* Sleep commands are only looked at in ACPI mode, which some firmware leaves to us. */
@@ -78,6 +79,7 @@ void arch_power_off(void)
     const struct acpi_host *acpi = acpi_host();
 
     cli();
+    tsc_delay_us(LAST_WORDS_US);
     power_off_by_acpi(acpi);
     tsc_delay_us(acpi->s5 ? EACH_WAY_US : 0);
     /* A real machine has tables; at these ports it may have anything. */
@@ -101,6 +103,7 @@ void arch_reset(void)
     const struct x86_table_register nothing = { 0, 0 };
 
     cli();
+    tsc_delay_us(LAST_WORDS_US);
     if (acpi_register_map(&acpi->reset)) {
         acpi_register_write(&acpi->reset, acpi->reset_value);
         tsc_delay_us(EACH_WAY_US);

@@ -6,6 +6,7 @@
  */
 #include "x86/start.h"
 
+#include "hv/arch_ops.h"
 #include "hv/drv_console.h"
 #include "hv/log.h"
 #include "hv/page_alloc.h"
@@ -102,6 +103,7 @@ void arch_entry(struct boot_info *info)
     cpu->start_tsc = rdtsc();
     idt_build();
     descriptors_load(cpu);
+    log_set_core_number(arch_this_core);
     host_paging_load();
     stack_switch(cpu->stack_top, start_machine, info);
 }

@@ -65,6 +65,12 @@ static bool fix_up(struct trap_frame *frame)
     return false;
 }
 
+/* What RDMSR, WRMSR and XSETBV raise for what the processor does not have. */
+static bool may_be_fixed(uint64_t vector)
+{
+    return vector == X86_EXC_GP || vector == X86_EXC_UD;
+}
+
 static void take_nmi(struct trap_frame *frame)
 {
     struct percpu *cpu = this_cpu();
@@ -81,6 +87,6 @@ void trap_dispatch(struct trap_frame *frame)
         host_irq_dispatch((unsigned)frame->vector);
     else if (frame->vector == X86_EXC_NMI)
         take_nmi(frame);
-    else if (!(frame->vector == X86_EXC_GP && fix_up(frame)))
+    else if (!may_be_fixed(frame->vector) || !fix_up(frame))
         panic_exception(frame);
 }

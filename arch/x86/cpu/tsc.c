@@ -22,6 +22,8 @@
 #define PIT_HZ UINT64_C(1193182)
 #define MEASURE_MS 20
 #define ROUNDS 3
+#define EDGES 4
+#define READS_PER_EDGE 1000
 /* A source that has not made its ticks by then does not tick: 20 ms at 20 GHz, five times over. The
  * number of reads bounds the wait even where the TSC itself stands still. */
 #define GIVE_UP_TSC (UINT64_C(5) * MEASURE_MS * (TSC_MAX_HZ / 1000))
@@ -45,16 +47,23 @@ struct reading {
     uint64_t tsc, ticks;
 };
 
-/* The best of a few readings: the one whose two TSC values are closest. */
+/* Reads until the reference has just ticked, so that a whole number of its ticks lies between two
+ * readings. Of a few such readings the one counts whose two TSC values are closest: nothing came in
+ * between. */
 static struct reading take_reading(const struct reference *reference)
 {
     struct reading best = { 0, 0 };
     uint64_t best_window = UINT64_MAX;
 
-    for (int i = 0; i < 5; i++) {
-        uint64_t before = rdtsc_ordered();
-        uint64_t ticks = reference->read(reference);
-        uint64_t after = rdtsc_ordered();
+    for (int i = 0; i < EDGES; i++) {
+        uint64_t first = reference->read(reference);
+        uint64_t before, ticks, after;
+        unsigned reads = 0;
+        do {
+            before = rdtsc_ordered();
+            ticks = reference->read(reference);
+            after = rdtsc_ordered();
+        } while (ticks == first && ++reads < READS_PER_EDGE);
         if (after - before < best_window) {
             best_window = after - before;
             best = (struct reading){ before + (after - before) / 2, ticks };
