@@ -1,0 +1,233 @@
+"""Runs declared system tests: each is one start of tools/run with what must be seen and how it must
+end. Two run at a time, each in a folder of its own under build/system, each with a time limit.
+"""
+import concurrent.futures
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pexpect
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+from pylib import emulator, session  # noqa: E402
+
+RUN = os.path.join(TOP, "tools", "run")
+FOLDER = os.path.join(TOP, "build", "system")
+TAIL_LINES = 25
+# tools/run ends by its own --timeout; this much later it is taken to hang, and killed.
+GRACE_S = 30
+
+
+class Test:
+    """One test.
+
+    name      unique; also the name of its folder
+    config    the text of its trapline.cfg
+    status    the exit status that tools/run must give (its --help lists them)
+    expect    regular expressions that the serial output must match, in this order
+    reject    regular expressions that it must not match
+    dialogue  pairs (pattern, keys): wait for the pattern, then type the keys
+    until     a regular expression that ends the run with status 0
+    host      bochs, tcg, kvm or auto
+    files     {name: bytes or path}: files for the config, beside it
+    limit_s   the time limit, in seconds of a machine like the slowest of continuous integration
+    long      only in the long run (tools/check --long)
+    needs     None, or "kvm": where nested KVM can't be used the test is skipped, and says why
+    """
+
+    def __init__(self, name, config, status=0, expect=(), reject=(), dialogue=(), until=None,
+                 host="bochs", cpus=None, memory=None, cpu_model=None, kernel=None, files=None,
+                 limit_s=240, long=False, needs=None, arguments=()):
+        self.name, self.config, self.status = name, config, status
+        self.expect, self.reject, self.dialogue, self.until = expect, reject, dialogue, until
+        self.host, self.cpus, self.memory, self.cpu_model = host, cpus, memory, cpu_model
+        self.kernel, self.files, self.limit_s = kernel, files or {}, limit_s
+        self.long, self.needs, self.arguments = long, needs, list(arguments)
+
+
+class Failure(Exception):
+    """What was expected and what came instead."""
+
+
+def command(test, folder, options):
+    argv = [RUN, "--no-build", "--config", os.path.join(folder, "trapline.cfg"),
+            "--host", test.host, "--timeout", str(test.limit_s), "--clock", "fixed"]
+    # A folder that survives, so that the emulator's own log is there when the test fails.
+    argv += ["--keep", os.path.join(folder, "machine")]
+    for name, value in (("--cpus", test.cpus), ("--memory", test.memory),
+                        ("--cpu-model", test.cpu_model), ("--kernel", test.kernel),
+                        ("--until", test.until), ("--efi", options.efi)):
+        if value is not None:
+            argv += [name, str(value)]
+    if options.bochs and test.host == "bochs":
+        argv += ["--bochs", options.bochs]
+    return argv + test.arguments
+
+
+def prepare(test):
+    folder = os.path.join(FOLDER, test.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    with open(os.path.join(folder, "trapline.cfg"), "wb") as file:
+        text = test.config
+        file.write(text if isinstance(text, bytes) else text.encode())
+    for name, content in test.files.items():
+        path = os.path.join(folder, name)
+        if isinstance(content, bytes):
+            with open(path, "wb") as file:
+                file.write(content)
+        else:
+            shutil.copyfile(os.path.join(TOP, content), path)
+    return folder
+
+
+def run_scripted(test, argv, folder):
+    """A run without a terminal. Returns its exit status."""
+    argv = argv + ["--serial", os.path.join(folder, "serial.log")]
+    with open(os.path.join(folder, "run.log"), "wb") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   start_new_session=True)
+        try:
+            return process.wait(test.limit_s + GRACE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise Failure("tools/run itself hung and was killed") from None
+
+
+def run_dialogue(test, argv, folder):
+    """A run on a terminal, with someone who types. Returns its exit status."""
+    # Its own messages go to run.log, so that the terminal shows the serial line and nothing else.
+    script = 'log=$1; shift; exec "$@" 2>"$log"'
+    argv = ["-c", script, "sh", os.path.join(folder, "run.log"), *argv]
+    with open(os.path.join(folder, "serial.log"), "wb") as log:
+        child = pexpect.spawn("/bin/sh", argv, timeout=test.limit_s + GRACE_S, echo=False,
+                              dimensions=(24, 200))
+        child.logfile_read = log
+        child.delaybeforesend = None
+        seen = 0
+        try:
+            for pattern, keys in test.dialogue:
+                child.expect(pattern)
+                seen += 1
+                child.send(keys)
+            child.expect(pexpect.EOF)
+        except pexpect.TIMEOUT:
+            raise Failure(f"waited in vain for '{test.dialogue[seen][0]}'"
+                          if seen < len(test.dialogue) else "it did not end") from None
+        except pexpect.EOF:
+            raise Failure(f"it ended while waiting for '{test.dialogue[seen][0]}'") from None
+        finally:
+            child.close(force=True)
+    return child.exitstatus if child.exitstatus is not None else 128 + (child.signalstatus or 0)
+
+
+def judge(test, status, text):
+    if status != test.status:
+        raise Failure(f"exit status {status} ({meaning(status)}); expected {test.status}")
+    position = 0
+    for pattern in test.expect:
+        match = re.compile(pattern, re.MULTILINE).search(text, position)
+        if not match:
+            place = " after the patterns before it" if position else ""
+            raise Failure(f"the serial output does not match '{pattern}'{place}")
+        position = match.end()
+    for pattern in test.reject:
+        match = re.search(pattern, text, re.MULTILINE)
+        if match:
+            raise Failure(f"the serial output has '{match.group(0)}', which it must not")
+
+
+def meaning(status):
+    return {2: "could not be started", session.STATUS_TIMEOUT: "the time limit ended it",
+            session.STATUS_NO_RESULT: "no RESULT line, or a panic",
+            session.STATUS_REFUSED: "Trapline refused to start"}.get(status, "a guest's")
+
+
+def read_text(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, "rb") as file:
+        return session.plain(file.read())
+
+
+def tail(folder):
+    """What helps to see why: the end of the serial output, and what tools/run had to say."""
+    lines = []
+    for name in ("serial.log", "run.log"):
+        text = [line for line in read_text(os.path.join(folder, name)).splitlines()
+                if line.strip()]
+        if text:
+            lines.append(f"    --- the end of {os.path.relpath(os.path.join(folder, name), TOP)}")
+            lines += ["    " + line for line in text[-TAIL_LINES:]]
+    return lines
+
+
+def run_one(test, options):
+    """Returns None if the test passed, else the reason; and the folder of the run."""
+    folder = prepare(test)
+    argv = command(test, folder, options)
+    try:
+        runner = run_dialogue if test.dialogue else run_scripted
+        status = runner(test, argv, folder)
+        judge(test, status, read_text(os.path.join(folder, "serial.log")))
+    except (Failure, OSError) as problem:
+        return str(problem), folder
+    # Images are large and can be made again; what was said is kept.
+    shutil.rmtree(os.path.join(folder, "machine"), ignore_errors=True)
+    return None, folder
+
+
+class Report:
+    """Prints each result as it comes; keeps the count."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self._lock = threading.Lock()
+
+    def result(self, name, seconds, problem, folder):
+        with self._lock:
+            if problem is None:
+                self.passed += 1
+                print(f"ok    {name:<44} {seconds:7.1f} s", flush=True)
+            else:
+                self.failed += 1
+                print(f"FAIL  {name:<44} {seconds:7.1f} s  {problem}", flush=True)
+                print("\n".join(tail(folder)), flush=True)
+
+    def skip(self, name, why):
+        with self._lock:
+            self.skipped += 1
+            print(f"skip  {name:<44}            {why}", flush=True)
+
+
+def run_all(tests, options):
+    report = Report()
+    os.makedirs(FOLDER, exist_ok=True)
+    kvm_problem = None
+    if any(test.needs == "kvm" for test in tests):
+        kvm_problem = emulator.nested_kvm_problem(FOLDER)
+
+    def run(test):
+        started = time.monotonic()
+        problem, folder = run_one(test, options)
+        report.result(test.name, time.monotonic() - started, problem, folder)
+
+    runnable = []
+    for test in tests:
+        if test.needs == "kvm" and kvm_problem:
+            report.skip(test.name, f"nested KVM can't be used: {kvm_problem}")
+        else:
+            runnable.append(test)
+    # The longest first, so that no core is idle at the end.
+    runnable.sort(key=lambda test: -test.limit_s)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for done in [pool.submit(run, test) for test in runnable]:
+            done.result()
+    return report

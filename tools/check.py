@@ -1,0 +1,207 @@
+"""What tools/check does: rules, build, unit tests, fuzzers for a few seconds, system tests.
+
+Each test's name and time are printed, of a failed one also the end of its output. The last line is
+"N passed, N failed", over all that was run; the exit status is 1 if anything failed.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(TOP, "build")
+sys.path.insert(0, os.path.join(TOP, "tests", "system"))
+LEGS = ("rules", "tools", "build", "unit", "fuzz", "system")
+UNIT_LIMIT_S = 300
+FUZZ_SECONDS = 8
+FUZZ_LIMIT_S = 120
+STEP_LIMIT_S = 900
+TAIL_LINES = 40
+TIMED_OUT = 124
+
+
+class Count:
+    """What has passed and failed so far, and the lines that say so."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self._lock = threading.Lock()
+
+    def result(self, name, seconds, passed, failed, output=""):
+        with self._lock:
+            self.passed += passed
+            self.failed += failed
+            detail = f"{passed} passed, {failed} failed" if passed + failed > 1 else ""
+            print(f"{'FAIL' if failed else 'ok':<5} {name:<44} {seconds:7.1f} s  {detail}".rstrip(),
+                  flush=True)
+            if failed:
+                for line in output.rstrip().splitlines()[-TAIL_LINES:]:
+                    print("    " + line, flush=True)
+
+
+def execute(command, limit_s, environment=None):
+    """(exit status, output) of a command; status 124 when it ran past its limit."""
+    try:
+        done = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace",
+                              timeout=limit_s, check=False,
+                              env=dict(os.environ, **(environment or {})))
+        return done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        output = late.stdout or b""
+        output = output.decode("utf-8", "replace") if isinstance(output, bytes) else output
+        return TIMED_OUT, output + f"\nended after {limit_s} s"
+
+
+def step(count, name, command, limit_s=STEP_LIMIT_S):
+    """A command that is one test: it passes with status 0."""
+    started = time.monotonic()
+    status, output = execute(command, limit_s)
+    count.result(name, time.monotonic() - started, int(status == 0), int(status != 0), output)
+    return status == 0
+
+
+def in_parallel(function, items, jobs):
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for done in [pool.submit(function, item) for item in items]:
+            done.result()
+
+
+# --- the legs ----------------------------------------------------------------------------------
+def check_rules(count, _options):
+    step(count, "rules of the house", [os.path.join(TOP, "tools", "check-rules")])
+
+
+def check_tools(count, _options):
+    """The unit tests of the tools themselves."""
+    started = time.monotonic()
+    status, output = execute([sys.executable, "-B", "-m", "unittest", "discover", "-s",
+                              os.path.join(TOP, "tests", "tools")], STEP_LIMIT_S)
+    ran = re.search(r"^Ran (\d+) test", output, re.MULTILINE)
+    bad = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", output)))
+    total = int(ran.group(1)) if ran else 0
+    if status and not bad:
+        bad, total = 1, total + 1
+    count.result("tools", time.monotonic() - started, total - bad, bad, output)
+
+
+def check_build(count, options):
+    make = ["make", "--no-print-directory", f"-j{options.jobs}"]
+    step(count, "build", make)
+    step(count, "build with debug checks", make + ["DEBUG=1", "BUILD=build/debug"])
+
+
+def build_programs(count, kind, options):
+    """Builds tests/<kind>/*.c and returns the programs; one that does not build has failed."""
+    sources = sorted(glob.glob(os.path.join(TOP, "tests", kind, f"{prefix(kind)}_*.c")))
+    programs = [os.path.join("build", kind, os.path.basename(source)[:-2]) for source in sources]
+    started = time.monotonic()
+    status, output = execute(["make", "--no-print-directory", "-k", f"-j{options.jobs}"] + programs,
+                             STEP_LIMIT_S)
+    if status == 0:
+        return programs
+    good = []
+    for program in programs:
+        status, output = execute(["make", "--no-print-directory", program], STEP_LIMIT_S)
+        if status == 0:
+            good.append(program)
+        else:
+            count.result(f"{kind}: {os.path.basename(program)} (build)",
+                         time.monotonic() - started, 0, 1, output)
+    return good
+
+
+def prefix(kind):
+    return {"unit": "test", "fuzz": "fuzz"}[kind]
+
+
+def count_cmocka(status, output):
+    """(passed, failed) of a cmocka program. One that ends badly without saying so has failed."""
+    passed = sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", output, re.MULTILINE)))
+    failed = sum(map(int, re.findall(r"^\[  FAILED  \] (\d+) test", output, re.MULTILINE)))
+    if (status != 0 and failed == 0) or passed + failed == 0:
+        failed += 1
+    return passed, failed
+
+
+def check_unit(count, options):
+    def run(program):
+        started = time.monotonic()
+        status, output = execute([os.path.join(TOP, program)], UNIT_LIMIT_S)
+        passed, failed = count_cmocka(status, output)
+        count.result("unit: " + os.path.basename(program), time.monotonic() - started, passed,
+                     failed, output)
+
+    in_parallel(run, build_programs(count, "unit", options), options.jobs)
+
+
+def check_fuzz(count, options):
+    def run(program):
+        name = os.path.basename(program)
+        artifacts = os.path.join(BUILD, "fuzz-found", name) + "-"
+        os.makedirs(os.path.dirname(artifacts), exist_ok=True)
+        command = [os.path.join(TOP, program), f"-max_total_time={FUZZ_SECONDS}", "-seed=1",
+                   "-timeout=20", f"-artifact_prefix={artifacts}"]
+        seeds = os.path.join(TOP, "tests", "fuzz", "corpus", name)
+        command += [seeds] if os.path.isdir(seeds) else []
+        started = time.monotonic()
+        status, output = execute(command, FUZZ_LIMIT_S)
+        count.result("fuzz: " + name, time.monotonic() - started, int(status == 0),
+                     int(status != 0), output)
+
+    in_parallel(run, build_programs(count, "fuzz", options), options.jobs)
+
+
+def check_system(count, options):
+    import framework  # pexpect is needed only here
+    import run as system_run
+    cases = system_run.load_cases(os.path.join(TOP, "tests", "system", "cases.py"))
+    chosen = [test for test in cases if options.long or not test.long]
+    flavours = sorted({test.kernel or "cloud" for test in chosen})
+    ready = True
+    for flavour in flavours:
+        ready &= step(count, f"get the {flavour} kernel",
+                      [os.path.join(TOP, "tools", "kernel"), flavour])
+    ready &= step(count, "make the initramfs", [os.path.join(TOP, "guest", "linux", "build")])
+    if not os.path.exists(os.path.join(BUILD, "BOOTX64.EFI")):
+        ready &= step(count, "build for the system tests", ["make", "--no-print-directory"])
+    if not ready:
+        count.result("system tests can't be run: see above", 0, 0, len(chosen))
+        return
+    report = framework.run_all(chosen, argparse.Namespace(jobs=options.jobs, efi=None, bochs=None))
+    count.passed += report.passed
+    count.failed += report.failed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/check", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("legs", nargs="*", metavar="LEG",
+                        help="run these only: " + ", ".join(LEGS) + " (default: all)")
+    parser.add_argument("--long", action="store_true", help="the whole matrix of system tests")
+    parser.add_argument("--jobs", type=int, default=max(2, min(os.cpu_count() or 2, 8)),
+                        help="how many things at a time (default: the number of processors)")
+    parser.add_argument("--yes", "-y", action="store_true",
+                        help="do not ask before a command is run as root")
+    options = parser.parse_args()
+    for leg in options.legs:
+        if leg not in LEGS:
+            parser.error(f"'{leg}' is none of {', '.join(LEGS)}")
+    count = Count()
+    started = time.monotonic()
+    for leg in LEGS:
+        if not options.legs or leg in options.legs:
+            print(f"--- {leg}", flush=True)
+            globals()[f"check_{leg}"](count, options)
+    print(f"--- {time.monotonic() - started:.0f} s")
+    print(f"{count.passed} passed, {count.failed} failed")
+    return 1 if count.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
