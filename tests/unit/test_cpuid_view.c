@@ -191,6 +191,19 @@ static void xsave_follows_what_may_be_enabled(void **state)
     assert_int_equal(get(0xd, 0).eax, 0);
 }
 
+/* One processor gave the standard size for both: the guest's kernel warned. */
+static void xsave_area_sizes_are_the_sums_of_their_components(void **state)
+{
+    (void)state;
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 1, false), 576);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 7, false), 832);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0xe7, false), 2688);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0xe7, true), 576 + 256 + 64 + 512 + 1024);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0x2e7, true), 576 + 256 + 64 + 512 + 1024 + 8);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0x203, true), 576 + 8);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0x203, false), 2696);
+}
+
 static void controls_that_are_off_hide_their_instructions(void **state)
 {
     struct cpuid_view_request r = request();
@@ -231,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(tells_the_true_frequency, setup),
         cmocka_unit_test_setup(topology_has_the_vms_vcpus, setup),
         cmocka_unit_test_setup(xsave_follows_what_may_be_enabled, setup),
+        cmocka_unit_test_setup(xsave_area_sizes_are_the_sums_of_their_components, setup),
         cmocka_unit_test_setup(controls_that_are_off_hide_their_instructions, setup),
         cmocka_unit_test_setup(cr4_is_what_cpuid_shows, setup),
         cmocka_unit_test_setup(addresses_are_those_of_four_levels, setup),

@@ -179,6 +179,22 @@ static void view_topology(struct cpuid_view *view, const struct cpuid_view_reque
     *end = (struct cpuid_regs){ 0, 0, 2, r->apic_id };
 }
 
+uint32_t cpuid_view_xsave_bytes(const struct cpuid_view *view, uint64_t xcr0, bool compacted)
+{
+    uint32_t end = 512 + 64; /* legacy region and header */
+
+    for (uint32_t i = 2; i < 32; i++) {
+        const struct cpuid_regs *c = &cpuid_view_find(view, CPUID_LEAF_XSAVE, i)->regs;
+        if (!(xcr0 >> i & 1) || c->eax == 0)
+            continue;
+        if (compacted)
+            end = (c->ecx & 2 ? (end + 63) & ~63u : end) + c->eax;
+        else if (c->ebx + c->eax > end)
+            end = c->ebx + c->eax;
+    }
+    return end;
+}
+
 /* Leaf 0DH, subleaves 2 and up: offset and size of each component that the VM may enable. */
 static uint32_t view_xsave_components(const struct cpuid_view_request *r, struct cpuid_regs *out)
 {
@@ -211,7 +227,7 @@ static void view_xsave(struct cpuid_view *view, const struct cpuid_view_request 
         (struct cpuid_regs){ (uint32_t)r->xcr0_supported, bytes, bytes,
                              (uint32_t)(r->xcr0_supported >> 32) };
     host1 = r->host(CPUID_LEAF_XSAVE, 1);
-    *view_add(view, leaf, CPUID_DYNAMIC_XSAVE) = (struct cpuid_regs){
+    *view_add(view, leaf, CPUID_DYNAMIC_XSAVEC) = (struct cpuid_regs){
         host1.eax & (CPUID_D_1_EAX_XSAVEOPT | CPUID_D_1_EAX_XSAVEC | CPUID_D_1_EAX_XGETBV_1 |
                      (r->xsaves ? CPUID_D_1_EAX_XSAVES : 0)),
         bytes, 0, 0 };

@@ -23,10 +23,10 @@ static void cpuid_follow(struct vmx_vcpu *v, const struct cpuid_view_entry *entr
             regs->ecx |= CPUID_7_ECX_OSPKE;
         break;
     case CPUID_DYNAMIC_XSAVE:
-        /* The guest's XCR0 is in the core, so the processor knows the size. */
-        regs->ebx = cpuid(CPUID_LEAF_XSAVE, entry == cpuid_view_find(&v->cpuid, CPUID_LEAF_XSAVE, 0)
-                                                ? 0
-                                                : 1).ebx;
+    case CPUID_DYNAMIC_XSAVEC:
+        /* The guest's XCR0 is in the core; it may set no bit of IA32_XSS. */
+        regs->ebx = cpuid_view_xsave_bytes(&v->cpuid, xgetbv(0),
+                                           entry->dynamic == CPUID_DYNAMIC_XSAVEC);
         break;
     default:
         break;

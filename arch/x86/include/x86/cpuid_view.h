@@ -24,8 +24,8 @@ enum cpuid_dynamic {
     CPUID_STATIC,
     CPUID_DYNAMIC_FEATURES, /* leaf 1: OSXSAVE, APIC */
     CPUID_DYNAMIC_OSPKE,    /* leaf 7.0 */
-    CPUID_DYNAMIC_XSAVE,    /* leaf 0DH.0 and .1: EBX, the size for the current XCR0 */
-    CPUID_DYNAMIC_TOPOLOGY, /* leaf 0BH beyond its levels: ECX repeats the subleaf */
+    CPUID_DYNAMIC_XSAVE,    /* leaf 0DH.0: EBX, the standard format's size for the current XCR0 */
+    CPUID_DYNAMIC_XSAVEC,   /* leaf 0DH.1: EBX, the compacted format's */
 };
 
 struct cpuid_view_entry {
@@ -64,6 +64,11 @@ void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *r
  * timer counts the crystal. */
 void cpuid_view_tsc_ratio(uint64_t tsc_hz, uint32_t *denominator, uint32_t *numerator,
                           uint32_t *crystal_hz);
+
+/* Bytes of an XSAVE area for the components in `xcr0`: standard format, or compacted. Computed from
+ * the components' own subleaves, since processors (and emulators) have told the totals wrong. SDM
+ * volume 1 "XSAVE-Managed State". */
+uint32_t cpuid_view_xsave_bytes(const struct cpuid_view *view, uint64_t xcr0, bool compacted);
 
 /* Bits of CR4 that the view allows the guest to set. */
 uint64_t cpuid_view_cr4(const struct cpuid_view *view);
