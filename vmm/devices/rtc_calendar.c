@@ -131,7 +131,7 @@ void rtc_calendar_advance(uint8_t *cmos, uint64_t seconds)
     write_date(cmos, (uint32_t)((read_days(cmos) + days) % DAYS_PER_WRAP));
 }
 
-/* The chip compares bytes, so that an alarm matches only if some time is written in the same way. */
+/* The chip compares bytes: an alarm matches only if some time is written in the same way. */
 static int alarm_hour(const uint8_t *cmos)
 {
     uint8_t raw = cmos[RTC_REG_HOURS_ALARM];

@@ -57,7 +57,7 @@ extern const struct device_ops pic8259_ops;
 /* Power-on: nothing initialised, every input masked, every line low. */
 void pic8259_init(struct pic8259 *pic, const struct pic8259_wiring *wiring);
 
-/* Sets input `irq`, 0 to 15. 2 is the cascade and out of reach: it and numbers above are ignored. */
+/* Sets input `irq`, 0 to 15. The cascade, 2, and numbers above 15 are ignored. */
 void pic8259_set_line(struct pic8259 *pic, unsigned irq, bool level);
 
 /* pic8259_set_line in the shape of irq_line.set: `context` is the struct pic8259. */

@@ -2,8 +2,8 @@
  * The PC's 8254 programmable interval timer with its surroundings in port 0x61: counter 0 drives
  * IRQ0, counter 1 was memory refresh, counter 2 the speaker, gated by port 0x61.
  *
- * Counting is a function of the VM's clock: no timer runs for counters 1 and 2, and one for counter
- * 0 only while a rising edge of its OUT lies ahead.
+ * Counting is a function of the VM's clock: no timer runs for counters 1 and 2, and one for
+ * counter 0 only while a rising edge of its OUT lies ahead.
  *
  * When the host is late, every edge of a periodic counter 0 that was missed is owed to the guest, up
  * to PIT8254_BACKLOG_MAX, and made up for at four times the rate, so that a guest that counts ticks

@@ -3,8 +3,8 @@
  * a second bank of 128 bytes at 0x72/0x73.
  *
  * The calendar starts from the clock's epoch (UTC), runs by the VM's clock and keeps what the guest
- * sets. Not modelled: daylight saving (the DSE bit is kept and does nothing, as on later chips), the
- * square wave pin, and time bases other than 32,768 Hz.
+ * sets. Not modelled: daylight saving (the DSE bit is kept and does nothing, as on later chips),
+ * the square wave pin, and time bases other than 32,768 Hz.
  *
  * Lock: the VM's device lock for every function here; the interrupt line is set with it held.
  */
