@@ -1,6 +1,6 @@
 /*
  * Drives a device by what a fuzzer brings: accesses of all widths, time that passes on time or
- * late, snapshots into a twin, and, first, a state from a hostile file. After each step the device's own
+ * late, snapshots into a twin, and states from a hostile file. After each step the device's own
  * `check` must hold and the target's `invariant`. Header-only; deterministic; every input ends.
  */
 #ifndef FAKE_FUZZ_DEVICE_H

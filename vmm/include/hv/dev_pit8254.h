@@ -5,9 +5,9 @@
  * Counting is a function of the VM's clock: no timer runs for counters 1 and 2, and one for
  * counter 0 only while a rising edge of its OUT lies ahead.
  *
- * When the host is late, every edge of a periodic counter 0 that was missed is owed to the guest, up
- * to PIT8254_BACKLOG_MAX, and made up for at four times the rate, so that a guest that counts ticks
- * keeps the time. Further ones are lost and counted. A guest gets no more than one edge in
+ * When the host is late, every edge of a periodic counter 0 that was missed is owed to the guest,
+ * up to PIT8254_BACKLOG_MAX, and made up for at four times the rate, so that a guest that counts
+ * ticks keeps the time. Further ones are lost and counted. A guest gets no more than one edge in
  * PIT8254_SPACING_NS, whatever it programs.
  *
  * Power-on, which the data sheet leaves open: no counter counts, OUT is high.
