@@ -24,7 +24,8 @@ BOOT_CFLAGS := -isystem $(GNUEFI_INC) -isystem $(GNUEFI_INC)/x86_64 -DGNU_EFI_US
 
 C_SRCS   := $(sort $(wildcard boot/*.c vmm/*/*.c arch/x86/*/*.c drivers/*.c))
 ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86/*/*.asm))
-OBJS     := $(C_SRCS:%.c=$(BUILD)/obj/%.o) $(ASM_SRCS:%.asm=$(BUILD)/obj/%.asm.o)
+OBJS     := $(C_SRCS:%.c=$(BUILD)/obj/%.o) $(ASM_SRCS:%.asm=$(BUILD)/obj/%.asm.o) \
+            $(BUILD)/obj/gen/font.o
 
 all: $(BUILD)/BOOTX64.EFI
 
@@ -36,6 +37,16 @@ $(BUILD)/obj/boot/%.o: boot/%.c
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# The console's font comes out of a Debian font package.
+$(BUILD)/gen/font.c: tools/gen-font
+	@mkdir -p $(@D)
+	@echo '  FONT  $@'
+	@tools/gen-font > $@.part && mv $@.part $@
+
+$(BUILD)/obj/gen/font.o: $(BUILD)/gen/font.c
+	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # Structure offsets for nasm come from the compiler, never by hand.

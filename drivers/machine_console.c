@@ -4,6 +4,8 @@
  * Not here: the console itself (vmm/core/console.c). Boot core only; no lock.
  */
 #include "hv/drv_console.h"
+#include "hv/drv_ps2.h"
+#include "hv/drv_screen.h"
 #include "hv/drv_uart16550.h"
 #include "hv/log.h"
 
@@ -23,4 +25,49 @@ uint16_t console_start_serial(const struct boot_info *info)
         return uart.base;
     }
     return 0;
+}
+
+/* A screen, and the keyboard in front of it, if there is one. */
+struct seat {
+    struct screen screen;
+    struct ps2_keyboard keyboard;
+    bool has_keyboard;
+};
+
+static void seat_write(void *ctx, const char *bytes, size_t n)
+{
+    struct seat *seat = ctx;
+    screen_write(&seat->screen, bytes, n);
+}
+
+/* Asked for many times a second: also the moment to show what has been put off. */
+static int seat_read(void *ctx)
+{
+    struct seat *seat = ctx;
+    screen_flush(&seat->screen);
+    return seat->has_keyboard ? ps2_keyboard_read(&seat->keyboard) : -1;
+}
+
+static void seat_flush(void *ctx)
+{
+    struct seat *seat = ctx;
+    screen_flush(&seat->screen);
+}
+
+bool console_start_screen(const struct boot_info *info)
+{
+    static struct seat seat; /* the console keeps it from here on */
+    const struct hv_console_backend backend = { "screen", seat_write, seat_read, &seat,
+                                                seat_flush };
+    if (info->config.console == CONFIG_CONSOLE_SERIAL && console_backend_count() > 0)
+        return false;
+    if (!screen_init(&seat.screen, &info->framebuffer, &hv_font))
+        return false;
+    seat.has_keyboard = ps2_keyboard_init(&seat.keyboard, &hv_machine_ports);
+    if (console_add(&backend) != HV_OK)
+        return false;
+    hv_info("screen of %u x %u characters, %s", seat.screen.terminal.columns,
+            seat.screen.terminal.rows,
+            seat.has_keyboard ? "PS/2 keyboard" : "no keyboard controller");
+    return true;
 }

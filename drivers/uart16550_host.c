@@ -149,5 +149,5 @@ static int backend_read(void *ctx)
 
 struct hv_console_backend uart_host_backend(struct uart_host *uart)
 {
-    return (struct hv_console_backend){ "serial", backend_write, backend_read, uart };
+    return (struct hv_console_backend){ "serial", backend_write, backend_read, uart, NULL };
 }

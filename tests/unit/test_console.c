@@ -14,6 +14,7 @@ struct screen {
     char text[200000];
     size_t used;
     int next;
+    unsigned flushes;
 };
 
 static struct screen first, second;
@@ -32,6 +33,12 @@ static int screen_read(void *ctx)
     int byte = s->next;
     s->next = -1;
     return byte;
+}
+
+static void screen_flush(void *ctx)
+{
+    struct screen *s = ctx;
+    s->flushes++;
 }
 
 static void expect(struct screen *s, const char *text)
@@ -53,13 +60,14 @@ static void test_lines_before_the_first_backend_are_shown_to_it(void **state)
     assert_int_equal(console_backend_count(), 0);
     assert_int_equal(console_read(), -1);
     first.next = -1;
-    struct hv_console_backend b = { "first", screen_write, screen_read, &first };
+    struct hv_console_backend b = { "first", screen_write, screen_read, &first, NULL };
     assert_int_equal(console_add(&b), HV_OK);
     expect(&first, "[-] early 1\r\n");
-    struct hv_console_backend c = { "second", screen_write, NULL, &second };
+    struct hv_console_backend c = { "second", screen_write, NULL, &second, screen_flush };
     assert_int_equal(console_add(&c), HV_OK);
     assert_int_equal(console_backend_count(), 2);
     expect(&second, "[-] early 1\r\n");
+    assert_int_equal(second.flushes, 1);
 }
 
 static unsigned core_seven(void)
@@ -99,8 +107,10 @@ static void test_log_lines_begin_on_a_fresh_line(void **state)
     (void)state;
     static const struct console_stream plain = { NULL };
     guest(&plain, "login: ");
+    unsigned before = second.flushes;
     hv_info("hello");
     guest(&plain, "root\r\n");
+    assert_int_equal(second.flushes, before + 1); /* once for the line, not for guests' bytes */
     hv_info("again");
     guest(&plain, "");
     expect(&first, "login: \r\n[7] hello\r\nroot\r\n[7] again\r\n");
@@ -180,10 +190,10 @@ static void test_too_many_backends(void **state)
 {
     (void)state;
     static struct screen sink;
-    struct hv_console_backend b = { "sink", screen_write, screen_read, &sink };
+    struct hv_console_backend b = { "sink", screen_write, screen_read, &sink, NULL };
     sink.next = -1;
     assert_int_equal(console_add(&b), HV_OK);
-    struct hv_console_backend c = { "faulting", faulting_write, NULL, NULL };
+    struct hv_console_backend c = { "faulting", faulting_write, NULL, NULL, NULL };
     assert_int_equal(console_add(&c), HV_OK);
     assert_int_equal(console_add(&b), HV_ERR_NO_MEMORY);
     assert_int_equal(console_backend_count(), CONSOLE_MAX_BACKENDS);

@@ -57,6 +57,14 @@ static void put(const char *bytes, size_t n)
         console.backends[i].write(console.backends[i].ctx, bytes, n);
 }
 
+static void flush(void)
+{
+    for (unsigned i = 0; i < console.backend_count; i++) {
+        if (console.backends[i].flush)
+            console.backends[i].flush(console.backends[i].ctx);
+    }
+}
+
 static void fresh_line(void)
 {
     if (console.line_open)
@@ -73,6 +81,8 @@ enum hv_err console_add(const struct hv_console_backend *backend)
         return HV_ERR_NO_MEMORY;
     while ((n = log_read(&from, bytes, sizeof(bytes))) > 0)
         backend->write(backend->ctx, bytes, n);
+    if (backend->flush)
+        backend->flush(backend->ctx);
     console.backends[console.backend_count++] = *backend;
     return HV_OK;
 }
@@ -88,6 +98,7 @@ void console_write_line(const char *bytes, size_t n)
     fresh_line();
     put(bytes, n);
     put("\r\n", 2);
+    flush();
     console.writer = NULL;
     unlock(locked);
 }

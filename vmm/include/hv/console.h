@@ -17,12 +17,15 @@
 #define CONSOLE_MAX_BACKENDS 4
 
 /* Where text goes and comes from. `write` must not wait without bound; `read` gives the next byte,
- * or -1 when there is none now; NULL: an output only. Both are called with the console's lock. */
+ * or -1 when there is none now; NULL: an output only. A backend that shows text with a delay shows
+ * all of it on `flush` (NULL: it has no delay), which comes after each line of the hypervisor. All
+ * are called with the console's lock. */
 struct hv_console_backend {
     const char *name;
     void (*write)(void *ctx, const char *bytes, size_t n);
     int (*read)(void *ctx);
     void *ctx;
+    void (*flush)(void *ctx);
 };
 
 /* One guest's output. `tag` is put in front of each of its lines, so that several guests can be

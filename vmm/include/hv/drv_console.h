@@ -12,4 +12,9 @@
  * everything after it can speak. Returns its base, or 0. */
 uint16_t console_start_serial(const struct boot_info *info);
 
+/* Makes the firmware's framebuffer a backend, and the PS/2 keyboard its input, unless the operator's
+ * file says `console = serial` and there is a serial console. The framebuffer must be mapped at its
+ * physical address: by firmware's page tables or ours. False: there is no screen to draw on. */
+bool console_start_screen(const struct boot_info *info);
+
 #endif
