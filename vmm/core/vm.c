@@ -182,14 +182,29 @@ static enum hv_err vm_make_vcpus(struct vm *vm)
     return HV_OK;
 }
 
+/* What the operator's file may ask for and this version does not do. */
+static enum hv_err vm_check_config(const struct config_vm *config)
+{
+    if (config->interrupts == CONFIG_INTERRUPTS_VMM)
+        return HV_OK;
+    hv_error("trapline.cfg: [vm %s], line %u: interrupts = guest is not supported by this version; "
+             "write interrupts = vmm",
+             config->name, config->line);
+    return HV_ERR_UNSUPPORTED;
+}
+
 static enum hv_err vm_build(struct vm *vm, const struct boot_info *info)
 {
-    enum hv_err err = vm_make_memory(vm);
+    enum hv_err err = vm_check_config(vm->config);
 
+    if (err == HV_OK)
+        err = vm_make_memory(vm);
+
+    if (err != HV_OK)
+        return err;
     bus_init(&vm->bus);
     vm_clock_init(&vm->clock, vm, info->epoch_seconds);
-    if (err == HV_OK)
-        err = arch_vm_create(vm);
+    err = arch_vm_create(vm);
     if (err == HV_OK)
         err = vm_make_vcpus(vm);
     if (err == HV_OK)

@@ -101,6 +101,17 @@ ALWAYS_INLINE unsigned run_ready(struct vmx_vcpu *v)
     return VCPU_RUN;
 }
 
+static __attribute__((noinline)) unsigned exit_observed(struct vmx_vcpu *v, uint32_t reason)
+{
+    struct vmx_observer *observer = v->observer;
+    unsigned answer;
+
+    observer->before(observer, v);
+    answer = dispatch[reason](v);
+    observer->after(observer, v, answer);
+    return answer;
+}
+
 unsigned vmx_exit(struct vmx_vcpu *v)
 {
     uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
@@ -114,7 +125,7 @@ unsigned vmx_exit(struct vmx_vcpu *v)
         return vmx_crash(v, "exit reason 0x%x, which nobody knows", reason);
     }
     v->exits[reason]++;
-    next = dispatch[reason](v);
+    next = HV_UNLIKELY(v->observer) ? exit_observed(v, reason) : dispatch[reason](v);
     if (HV_UNLIKELY(next != VCPU_RUN))
         return next;
     return run_ready(v);

@@ -91,6 +91,14 @@ struct vmx_switched {
 enum vmx_run_state { VMX_RUNNABLE, VMX_HALTED, VMX_WAIT_FOR_SIPI };
 
 struct vmx_vm;
+struct vmx_vcpu;
+
+/* Sees each exit before its handler, with the VMCS as the processor left it, and after it, with the
+ * handler's answer. Trace, cycle accounting, laboratory and debugger hang here and nowhere else. */
+struct vmx_observer {
+    void (*before)(struct vmx_observer *observer, struct vmx_vcpu *v);
+    void (*after)(struct vmx_observer *observer, struct vmx_vcpu *v, unsigned answer);
+};
 
 struct vmx_vcpu {
     struct x86_gprs gprs;      /* first: entry.asm addresses it from the structure's start */
@@ -100,6 +108,7 @@ struct vmx_vcpu {
     uint64_t deadline_tsc;     /* end of the slice */
     struct core *core;
     struct lapic *lapic;
+    struct vmx_observer *observer; /* NULL: nobody looks */
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
     bool preemption_on;
 
