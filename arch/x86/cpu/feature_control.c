@@ -1,7 +1,8 @@
 /*
  * Whether and how a core is allowed to enter VMX operation.
  *
- * Not here: VMXON itself (arch/x86/vmx). Lock: none; the register is each core's own.
+ * Not here: VMXON itself (arch/x86/vmx), the judgement (feature_control_judge.c, pure).
+ * Lock: none; the register is each core's own.
  * SDM volume 3 "Enabling and Entering VMX Operation"; volume 4 IA32_FEATURE_CONTROL.
  */
 #include "x86/feature_control.h"
@@ -9,18 +10,6 @@
 #include "x86/cpuid.h"
 #include "x86/insn.h"
 #include "x86/msr.h"
-
-enum feature_control_verdict feature_control_judge(uint64_t value)
-{
-    if (!(value & FEATURE_CONTROL_LOCK))
-        return FEATURE_CONTROL_TO_SET;
-    return value & FEATURE_CONTROL_VMX ? FEATURE_CONTROL_FINE : FEATURE_CONTROL_LOCKED_OFF;
-}
-
-uint64_t feature_control_wanted(uint64_t value)
-{
-    return value | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LOCK;
-}
 
 enum hv_err host_feature_control_enable(const char **reason)
 {

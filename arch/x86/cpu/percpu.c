@@ -79,3 +79,9 @@ enum hv_err percpu_add(uint32_t apic_id, struct percpu **made)
     *made = cpu;
     return HV_OK;
 }
+
+void percpu_trim(unsigned count)
+{
+    if (count < core_total)
+        core_total = count;
+}

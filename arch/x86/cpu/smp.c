@@ -220,6 +220,7 @@ static void start_core(struct percpu *cpu, uint32_t start_page)
 static void start_unknown_cores(const struct boot_info *info, uint32_t start_page)
 {
     unsigned expected = info->cpu_count_hint ? info->cpu_count_hint - 1 : BROADCAST_DEFAULT_CORES;
+    unsigned present = 1;
     uint64_t deadline;
 
     for (unsigned i = 0; i < expected && add_core(HOST_APIC_ID_UNKNOWN); i++)
@@ -234,11 +235,14 @@ static void start_unknown_cores(const struct boot_info *info, uint32_t start_pag
         struct percpu *cpu = percpu_at(i);
         while (state_of(cpu) == CORE_STARTING && rdtsc() < deadline)
             cpu_pause();
-        if (!change_state(cpu, CORE_STARTING, CORE_SILENT))
+        if (!change_state(cpu, CORE_STARTING, CORE_SILENT)) {
             hv_info("core %u (APIC id %u): started", i, cpu->apic_id);
-        else if (info->cpu_count_hint)
+            present = i + 1; /* blocks are claimed in order */
+        } else if (info->cpu_count_hint) {
             hv_error("core %u: did not answer within %d ms; it is left out", i, ANSWER_MS);
+        }
     }
+    percpu_trim(present);
 }
 
 void smp_start(const struct boot_info *info)

@@ -66,6 +66,10 @@ unsigned percpu_count(void);
  * HV_ERR_NO_MEMORY: no memory, or HV_MAX_CORES reached. */
 enum hv_err percpu_add(uint32_t apic_id, struct percpu **made) HV_MUST_CHECK;
 
+/* Forgets the cores from `count` on: blocks that were made for cores that do not exist. Boot core
+ * only, when nobody can claim one of them any more. */
+void percpu_trim(unsigned count);
+
 /* Was there an NMI since the last call? For the check before VM entry; interrupts may be on. */
 static inline bool percpu_take_nmi(struct percpu *cpu)
 {
