@@ -3,8 +3,8 @@
  * Any file: a guest that can be started, or one sentence; and nothing written where the guest's map
  * has no RAM.
  *
- * The first byte chooses what the file is made from: the input itself, or a good kernel in which the
- * rest of the input, taken three bytes at a time, changes one byte at a 16-bit offset.
+ * The first byte chooses what the file is made from: the input itself, or a good kernel in which
+ * the rest of the input, taken three bytes at a time, changes one byte at a 16-bit offset.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -69,6 +69,13 @@ static void make_elf32(uint8_t *file)
     put(file, 64, 0x100000, 4);
     put(file, 68, 0x1000, 4);
     put(file, 72, 0x3000, 4);
+    put(file, 32, 0x100, 4); /* sections: none, and their names */
+    put(file, 46, 40, 2);
+    put(file, 48, 2, 2);
+    put(file, 50, 1, 2);
+    put(file, 0x100 + 44, 3, 4);
+    put(file, 0x100 + 56, 0x1000, 4);
+    put(file, 0x100 + 60, 0x10, 4);
 }
 
 static void make_elf64(uint8_t *file)
@@ -85,6 +92,13 @@ static void make_elf64(uint8_t *file)
     put(file, 88, 0x100000, 8);
     put(file, 96, 0x1000, 8);
     put(file, 104, 0x3000, 8);
+    put(file, 40, 0x100, 8);
+    put(file, 58, 64, 2);
+    put(file, 60, 2, 2);
+    put(file, 62, 1, 2);
+    put(file, 0x140 + 4, 3, 4);
+    put(file, 0x140 + 24, 0x1000, 8);
+    put(file, 0x140 + 32, 0x10, 8);
 }
 
 static void make_flat(uint8_t *file)
@@ -148,7 +162,9 @@ static void check_reserved_is_untouched(void)
 static void run(const struct loader_file *kernel, unsigned options)
 {
     static const uint8_t extra[5000];
-    const struct loader_file module = { "module", extra, sizeof(extra), "x" };
+    static uint8_t large[5 << 19];
+    const struct loader_file module = { "module", options & 8 ? large : extra,
+                                        options & 8 ? sizeof(large) : sizeof(extra), "x" };
     static struct gpa_space space;
     struct loader_result result;
     struct loader_diagnosis diagnosis;
@@ -183,7 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint8_t *exact = malloc(file_bytes ? file_bytes : 1);
     memcpy(exact, file, file_bytes);
     struct loader_file kernel = { "kernel", exact, file_bytes, "" };
-    run(&kernel, data[0] / 5 % 8);
+    run(&kernel, data[0] / 5 % 16);
     free(exact);
     return 0;
 }

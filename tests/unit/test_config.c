@@ -270,7 +270,8 @@ static void test_unknown_keys_and_suggestions(void **state)
     refuse_line("cmd-line = x", "the unknown key 'cmd-line'", "'cmdline' perhaps");
     refuse_line("initramfs = x", "the unknown key 'initramfs'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts");
-    refuse_line("a_key_that_is_longer_than_any = x", "the unknown key 'a_key_that_is_longer_than_any'",
+    refuse_line("a_key_that_is_longer_than_any = x",
+                "the unknown key 'a_key_that_is_longer_than_any'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
     refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit");

@@ -14,7 +14,7 @@
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-security"
 
-/* Calls through these pointers are not checked by the compiler: some formats are wrong on purpose. */
+/* The compiler does not check calls through these pointers: some formats are wrong on purpose. */
 static int (*volatile ours)(char *, size_t, const char *, ...) = hv_snprintf;
 static int (*volatile theirs)(char *, size_t, const char *, ...) = snprintf;
 

@@ -184,11 +184,12 @@ static void test_initrd_above_4g_only_where_the_kernel_can(void **state)
     header->init_size = 0x180000;
     header->kernel_alignment = 0x1000;
     guest_load(HV_OK);
-    uint64_t start = zero_page()->hdr.ramdisk_image | (uint64_t)zero_page()->ext_ramdisk_image << 32;
+    uint64_t high = zero_page()->ext_ramdisk_image;
+    uint64_t start = zero_page()->hdr.ramdisk_image | high << 32;
     assert_true(start == (UINT64_C(1) << 32) + 0x200000);
     header->xloadflags = XLF_KERNEL_64;
-    guest_refused(HV_ERR_RANGE, "initrd.img: the initial RAM disk of 2048 KB does not fit: the guest "
-                                "has 7295 KB, and its kernel needs 1536 KB of them");
+    guest_refused(HV_ERR_RANGE, "initrd.img: the initial RAM disk of 2048 KB does not fit: the "
+                                "guest has 7295 KB, and its kernel needs 1536 KB of them");
 }
 
 static void test_initrd_refusals(void **state)
@@ -234,8 +235,8 @@ static void test_kernel_placement(void **state)
     assert_int_equal(guest.result.rip, 0x1400200);
     assert_int_equal(zero_page()->hdr.code32_start, 0x1400000);
     header->relocatable_kernel = 0;
-    guest_refused(HV_ERR_RANGE, "vmlinuz: needs 6144 KB of memory at or above 16384 KB (and below 4 "
-                                "GB), which the guest, with 65147 KB, does not have");
+    guest_refused(HV_ERR_RANGE, "vmlinuz: needs 6144 KB of memory at or above 16384 KB (and below "
+                                "4 GB), which the guest, with 65147 KB, does not have");
     header->init_size = 0x200000;
     guest_load(HV_OK);
     assert_int_equal(guest.result.rip, 0x1000200);
@@ -247,8 +248,8 @@ static void test_kernel_that_does_not_fit(void **state)
     header->init_size = 0x3000000;
     guest_load(HV_OK);
     header->init_size = 0x3000001;
-    guest_refused(HV_ERR_RANGE, "vmlinuz: needs 49152 KB of memory at or above 16384 KB (and below 4 "
-                                "GB), which the guest, with 65151 KB, does not have");
+    guest_refused(HV_ERR_RANGE, "vmlinuz: needs 49152 KB of memory at or above 16384 KB (and below "
+                                "4 GB), which the guest, with 65151 KB, does not have");
     header->init_size = 0xffffffff;
     assert_int_equal(loader_load(&guest.request, &guest.result, &guest.diagnosis), HV_ERR_RANGE);
     header->init_size = 0x1000;
@@ -368,8 +369,8 @@ static void test_malformed_headers(void **state)
 {
     (void)state;
     header->kernel_alignment = 0x3000;
-    guest_refused(HV_ERR_INVALID, "vmlinuz: a bzImage with the alignment 0x3000; expected a power of "
-                                  "two up to 1 GB");
+    guest_refused(HV_ERR_INVALID, "vmlinuz: a bzImage with the alignment 0x3000; expected a power "
+                                  "of two up to 1 GB");
     header->kernel_alignment = 0;
     assert_int_equal(loader_load(&guest.request, &guest.result, &guest.diagnosis), HV_ERR_INVALID);
     header->kernel_alignment = 0x80000000;

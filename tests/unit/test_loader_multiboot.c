@@ -88,7 +88,7 @@ static void make_elf64(void)
                               .p_paddr = 0x200000, .p_filesz = CODE_BYTES, .p_memsz = 0x2000 };
 }
 
-/* A flat kernel with address fields: the header is 0x40 into the file, which belongs at 0x100000. */
+/* A flat kernel with address fields: the header is 0x40 into the file, which goes to 0x100000. */
 static uint32_t *make_flat(void)
 {
     uint32_t *header = (uint32_t *)(image + 0x40);
@@ -156,8 +156,8 @@ static void test_elf32_physical_entry(void **state)
     guest_load(HV_OK);
     assert_int_equal(guest.result.rip, 0x101fff);
     ehdr->e_entry = 0x102000;
-    guest_refused(HV_ERR_INVALID, "kernel.elf: an ELF file whose entry 0x102000 lies in none of its "
-                                  "segments");
+    guest_refused(HV_ERR_INVALID, "kernel.elf: an ELF file whose entry 0x102000 lies in none of "
+                                  "its segments");
     ehdr->e_entry = 0xfffff;
     assert_int_equal(loader_load(&guest.request, &guest.result, &guest.diagnosis), HV_ERR_INVALID);
 }
@@ -171,8 +171,8 @@ static void test_elf64_as_grub_takes_it(void **state)
     assert_int_equal(guest.result.rip, 0x200020);
     expect_code_at(0x200000);
     phdr64[0].p_paddr = UINT64_C(1) << 32;
-    guest_refused(HV_ERR_RANGE, "kernel.elf: a segment of 0x2000 bytes belongs at 0x100000000, where "
-                                "the guest has no RAM for it");
+    guest_refused(HV_ERR_RANGE, "kernel.elf: a segment of 0x2000 bytes belongs at 0x100000000, "
+                                "where the guest has no RAM for it");
 }
 
 static void test_information(void **state)
@@ -259,8 +259,8 @@ static void test_module_refusals(void **state)
     assert_int_equal(loader_load(&guest.request, &guest.result, &guest.diagnosis), HV_ERR_RANGE);
     guest.request.map_count = 4;
     modules[0].bytes = 63 << 20;
-    guest_refused(HV_ERR_RANGE, "m: the module of 64512 KB does not fit above the kernel: the guest "
-                                "has 65151 KB");
+    guest_refused(HV_ERR_RANGE, "m: the module of 64512 KB does not fit above the kernel: the "
+                                "guest has 65151 KB");
     modules[0].bytes = UINT64_MAX;
     assert_int_equal(loader_load(&guest.request, &guest.result, &guest.diagnosis), HV_ERR_RANGE);
     guest.request.module_count = 0;
@@ -410,8 +410,8 @@ static void test_elf_refusals(void **state)
     (void)state;
     ehdr->e_type = ET_DYN;
     guest_refused(HV_ERR_INVALID, "kernel.elf: found an i386 ELF shared library or "
-                                  "position-independent executable with a multiboot header; expected "
-                                  "an ELF executable for i386 or x86-64");
+                                  "position-independent executable with a multiboot header; "
+                                  "expected an ELF executable for i386 or x86-64");
     make_elf32();
     ehdr->e_machine = EM_ARM;
     guest_refused(HV_ERR_INVALID, "kernel.elf: found an ELF file for Arm with a multiboot header; "
@@ -459,8 +459,8 @@ static void test_segment_refusals(void **state)
     guest_load(HV_ERR_INVALID);
     make_elf32();
     phdr[1].p_paddr = 0x9f000; /* into the EBDA */
-    guest_refused(HV_ERR_RANGE, "kernel.elf: a segment of 0x2000 bytes belongs at 0x9f000, where the "
-                                "guest has no RAM for it");
+    guest_refused(HV_ERR_RANGE, "kernel.elf: a segment of 0x2000 bytes belongs at 0x9f000, where "
+                                "the guest has no RAM for it");
     phdr[1].p_paddr = 0xe0000; /* the ACPI tables */
     guest_load(HV_ERR_RANGE);
     phdr[1].p_paddr = (64 << 20) - 0x1fff;
@@ -478,6 +478,106 @@ static void test_segment_refusals(void **state)
     make_elf64();
     phdr64[0].p_offset = UINT64_MAX;
     guest_load(HV_ERR_INVALID);
+}
+
+/* Null, .text (part of what runs), .bss, .symtab, .strtab with the names. */
+static void put_sections32(void)
+{
+    Elf32_Shdr *sections = (Elf32_Shdr *)(image + 0x3000);
+    memset(sections, 0, 5 * sizeof(*sections));
+    ehdr->e_shoff = 0x3000;
+    ehdr->e_shentsize = sizeof(*sections);
+    ehdr->e_shnum = 5;
+    ehdr->e_shstrndx = 4;
+    sections[1] = (Elf32_Shdr){ .sh_type = SHT_PROGBITS, .sh_addr = 0xc0100000,
+                                .sh_offset = CODE_AT, .sh_size = CODE_BYTES };
+    sections[2] = (Elf32_Shdr){ .sh_type = SHT_NOBITS, .sh_offset = UINT32_MAX, .sh_size = 99 };
+    sections[3] = (Elf32_Shdr){ .sh_type = SHT_SYMTAB, .sh_offset = 0x3200, .sh_size = 0x21 };
+    sections[4] = (Elf32_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = 0x3300, .sh_size = 0x11 };
+    memset(image + 0x3200, 0x32, 0x21);
+    memset(image + 0x3300, 0x33, 0x11);
+}
+
+static void test_sections32(void **state)
+{
+    (void)state;
+    put_sections32();
+    guest_load(HV_OK);
+    assert_int_equal(info()->flags >> 5 & 1, 1);
+    assert_int_equal(info()->syms[0], 5);
+    assert_int_equal(info()->syms[1], sizeof(Elf32_Shdr));
+    assert_int_equal(info()->syms[3], 4);
+    assert_true(info()->syms[2] >= 0x102000);
+    const Elf32_Shdr *sections = guest_at(info()->syms[2], 5 * sizeof(*sections));
+    assert_int_equal(sections[1].sh_addr, 0xc0100000);
+    assert_int_equal(sections[2].sh_addr, 0);
+    assert_memory_equal(guest_at(sections[3].sh_addr, 0x21), image + 0x3200, 0x21);
+    assert_memory_equal(guest_at(sections[4].sh_addr, 0x11), image + 0x3300, 0x11);
+    assert_true(sections[3].sh_addr >= info()->syms[2] + 5 * sizeof(*sections));
+    assert_true(sections[4].sh_addr >= sections[3].sh_addr + 0x21);
+    assert_int_equal(sections[4].sh_size, 0x11);
+}
+
+static void test_sections64(void **state)
+{
+    Elf64_Shdr *made = (Elf64_Shdr *)(image + 0x3000);
+    (void)state;
+    make_elf64();
+    ehdr64->e_shoff = 0x3000;
+    ehdr64->e_shentsize = sizeof(*made);
+    ehdr64->e_shnum = 2;
+    ehdr64->e_shstrndx = 1;
+    made[1] = (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = 0x3300, .sh_size = 0x11 };
+    guest_load(HV_OK);
+    const Elf64_Shdr *sections = guest_at(info()->syms[2], 2 * sizeof(*sections));
+    assert_memory_equal(guest_at(sections[1].sh_addr, 0x11), image + 0x3300, 0x11);
+}
+
+static void expect_no_sections(void)
+{
+    guest_load(HV_OK);
+    assert_int_equal(info()->flags >> 5 & 1, 0);
+    assert_int_equal(info()->syms[0], 0);
+}
+
+/* They are a convenience: a kernel starts without them. */
+static void test_bad_sections_are_left_out(void **state)
+{
+    Elf32_Shdr *sections = (Elf32_Shdr *)(image + 0x3000);
+    (void)state;
+    expect_no_sections();
+    put_sections32();
+    ehdr->e_shnum = 0;
+    expect_no_sections();
+    put_sections32();
+    ehdr->e_shstrndx = 5;
+    expect_no_sections();
+    put_sections32();
+    ehdr->e_shentsize = 41;
+    expect_no_sections();
+    put_sections32();
+    ehdr->e_shoff = FILE_BYTES - 199;
+    expect_no_sections();
+    put_sections32();
+    sections[3].sh_offset = FILE_BYTES - 0x20;
+    expect_no_sections();
+    put_sections32();
+    sections[3].sh_size = UINT32_MAX;
+    expect_no_sections();
+    put_sections32();
+    guest.map[3].bytes = 0x2000; /* room for the kernel only */
+    expect_no_sections();
+}
+
+static void test_sections_where_the_map_is_wrong(void **state)
+{
+    (void)state;
+    put_sections32();
+    guest.space.slots[1].bytes = 0x2000;
+    guest_load(HV_ERR_RANGE);
+    for (unsigned i = 1; i < 5; i++)
+        ((Elf32_Shdr *)(image + 0x3000))[i].sh_size = 0;
+    guest_load(HV_ERR_RANGE);
 }
 
 static void test_number_of_segments(void **state)
@@ -537,8 +637,8 @@ static void test_map_that_names_more_than_there_is(void **state)
     guest.space.slots[1].bytes = 0x400;
     guest_load(HV_ERR_RANGE);
     guest.space.slots[1].bytes = 0x1000;
-    guest_refused(HV_ERR_RANGE, "kernel.elf: the guest's memory map names RAM from 0x100800 on that "
-                                "it does not have");
+    guest_refused(HV_ERR_RANGE, "kernel.elf: the guest's memory map names RAM from 0x100800 on "
+                                "that it does not have");
     make_flat();
     guest_load(HV_ERR_RANGE);
     guest.space.slots[1].bytes = 0x3000;
@@ -655,6 +755,10 @@ int main(void)
         TEST(test_flat_kernel_refusals),
         TEST(test_elf_refusals),
         TEST(test_segment_refusals),
+        TEST(test_sections32),
+        TEST(test_sections64),
+        TEST(test_bad_sections_are_left_out),
+        TEST(test_sections_where_the_map_is_wrong),
         TEST(test_number_of_segments),
         TEST(test_truncated_files),
         TEST(test_guest_with_too_little_memory),

@@ -11,6 +11,9 @@
 #include "hv/string.h"
 
 #define REGION_NONE 0u
+/* Kept out of the hot path, which would have to save registers for them. */
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
 
 _Static_assert(BUS_MAX_REGIONS <= 256, "a region's number must fit the port table's bytes");
 
@@ -130,8 +133,8 @@ struct bus_call {
     uint64_t address;
 };
 
-static __attribute__((noinline)) enum bus_answer finish_unclaimed(struct bus *bus, const struct bus_call *call,
-                                                    uint64_t *value)
+static COLD enum bus_answer finish_unclaimed(struct bus *bus, const struct bus_call *call,
+                                             uint64_t *value)
 {
     return count_unclaimed(bus, call->access.space, call->address, call->access.size,
                            call->access.write, value);
@@ -193,8 +196,8 @@ static enum bus_answer dispatch_bytes(struct bus *bus, uint64_t port, unsigned s
 }
 
 /* The access begins in no region, or leaves the one that it begins in. */
-static __attribute__((noinline)) enum bus_answer dispatch_odd(struct bus *bus, enum bus_space space, uint64_t address,
-                                    unsigned size, bool write, uint64_t *value)
+static COLD enum bus_answer dispatch_odd(struct bus *bus, enum bus_space space, uint64_t address,
+                                         unsigned size, bool write, uint64_t *value)
 {
     if (space != BUS_PORT || address >= BUS_PORTS)
         return count_unclaimed(bus, space, address, size, write, value);
@@ -225,10 +228,9 @@ enum bus_answer bus_dispatch_locked(struct bus *bus, enum bus_space space, uint6
 }
 
 /* Everything but a well-formed access to one port region. */
-static __attribute__((noinline)) enum bus_answer dispatch_other(struct bus *bus,
-                                                                enum bus_space space,
-                                                                uint64_t address, unsigned size,
-                                                                bool write, uint64_t *value)
+static NOINLINE enum bus_answer dispatch_other(struct bus *bus, enum bus_space space,
+                                               uint64_t address, unsigned size, bool write,
+                                               uint64_t *value)
 {
     spin_lock(&bus->lock);
     enum bus_answer answer = bus_dispatch_locked(bus, space, address, size, write, value);

@@ -209,8 +209,8 @@ enum hv_err loader_load(const struct loader_request *request, struct loader_resu
         return loader_multiboot_load(&loader, (uint64_t)header);
     if (wrong_checksum)
         return loader_refuse(&loader, kernel, HV_ERR_INVALID,
-                             "a multiboot header whose checksum is wrong; magic, flags and checksum "
-                             "must add up to 0");
+                             "a multiboot header whose checksum is wrong; magic, flags and "
+                             "checksum must add up to 0");
     return loader_refuse(&loader, kernel, HV_ERR_INVALID,
                          "found %s; expected a Linux bzImage or a multiboot-1 kernel",
                          loader_describe(kernel));

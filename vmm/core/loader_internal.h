@@ -87,6 +87,20 @@ enum hv_err loader_multiboot_load(struct loader *loader, uint64_t header_offset)
  * first address above all that was loaded. */
 enum hv_err loader_elf_load(struct loader *loader, uint64_t *entry, uint64_t *end) HV_MUST_CHECK;
 
+/* The section headers of an ELF kernel in the guest's memory. */
+struct loader_elf_sections {
+    uint64_t start; /* of the table; 0: the kernel has none, or they found no place */
+    uint16_t entry_bytes;
+    uint16_t count;
+    uint16_t names; /* the section that holds the sections' names */
+};
+
+/* Puts the section headers, and the sections that are not loaded otherwise (symbols, names), above
+ * `above`. For a file that loader_elf_load has taken. They are a convenience: where they are
+ * malformed or do not fit, the kernel starts without them. */
+enum hv_err loader_elf_load_sections(struct loader *loader, uint64_t above,
+                                     struct loader_elf_sections *sections) HV_MUST_CHECK;
+
 /* In a few words, what a file is: "gzip data", "an empty file". Returns a constant string. */
 const char *loader_describe(const struct loader_file *file);
 

@@ -165,8 +165,8 @@ static enum hv_err place_kernel(struct loader *loader, const struct linux_image 
     }
     if (err != HV_OK)
         return loader_refuse(loader, kernel, err,
-                             "needs %lu KB of memory at or above %lu KB (and below 4 GB), which the "
-                             "guest, with %lu KB, does not have", image->init_bytes >> 10,
+                             "needs %lu KB of memory at or above %lu KB (and below 4 GB), which "
+                             "the guest, with %lu KB, does not have", image->init_bytes >> 10,
                              image->pref_address >> 10, loader_ram_bytes(loader) >> 10);
     return loader_copy(loader, kernel, *start, kernel->data + image->setup_bytes,
                        image->payload_bytes);
@@ -192,8 +192,8 @@ static enum hv_err place_initrd(struct loader *loader, const struct linux_image 
     }
     if (err != HV_OK)
         return loader_refuse(loader, initrd, err,
-                             "the initial RAM disk of %lu KB does not fit: the guest has %lu KB, and "
-                             "its kernel needs %lu KB of them", initrd->bytes >> 10,
+                             "the initial RAM disk of %lu KB does not fit: the guest has %lu KB, "
+                             "and its kernel needs %lu KB of them", initrd->bytes >> 10,
                              loader_ram_bytes(loader) >> 10, image->init_bytes >> 10);
     loader_put32(zero_page + SETUP_RAMDISK_IMAGE, start);
     loader_put32(zero_page + SETUP_RAMDISK_SIZE, initrd->bytes);

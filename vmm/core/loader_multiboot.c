@@ -2,10 +2,10 @@
  * Multiboot 1: "Multiboot Specification version 0.6.96". Kernels are ELF files, or flat ones whose
  * header says where they belong (the "a.out kludge").
  *
- * As GRUB and QEMU do: the command line begins with the file's name, memory sizes and memory map are
- * always given, modules are always page-aligned, and a wish for a video mode is not an obstacle.
+ * As GRUB and QEMU do: the command line begins with the file's name, memory sizes and memory map
+ * are always given, modules are always page-aligned, and a wish for a video mode is no obstacle.
  * ELF64 files are taken as GRUB takes them: they start in 32-bit mode all the same.
- * Not here: boot device, drives, APM, video modes, symbol tables. Pure; no lock.
+ * Not here: boot device, drives, APM, video modes, a.out symbols. Pure; no lock.
  */
 #include "loader_internal.h"
 
@@ -30,12 +30,14 @@
 #define INFO_CMDLINE 16
 #define INFO_MODS_COUNT 20
 #define INFO_MODS_ADDR 24
+#define INFO_SECTIONS 28
 #define INFO_MMAP_LENGTH 44
 #define INFO_MMAP_ADDR 48
 #define INFO_BOOT_LOADER_NAME 64
 #define INFO_HAS_MEMORY (1u << 0)
 #define INFO_HAS_CMDLINE (1u << 2)
 #define INFO_HAS_MODS (1u << 3)
+#define INFO_HAS_SECTIONS (1u << 5)
 #define INFO_HAS_MMAP (1u << 6)
 #define INFO_HAS_BOOT_LOADER_NAME (1u << 9)
 
@@ -45,7 +47,7 @@
 #define CODE_SELECTOR 0x08
 #define MOST_MODULES 24
 #define MOST_RANGES 128
-_Static_assert(LOADER_MAX_SEGMENTS + MOST_MODULES + 4 <= LOADER_MAX_PLACES, "a place for each");
+_Static_assert(LOADER_MAX_SEGMENTS + MOST_MODULES + 8 <= LOADER_MAX_PLACES, "a place for each");
 
 /* The information, and everything that it points to, in one block of low memory. */
 struct info {
@@ -53,6 +55,7 @@ struct info {
     uint64_t start;
     uint64_t bytes;
     uint64_t used;
+    uint32_t flags;
 };
 
 int64_t loader_multiboot_find(const struct loader_file *kernel, bool *wrong_checksum)
@@ -190,13 +193,14 @@ static uint64_t ram_from(const struct loader_request *request, uint64_t start)
     uint64_t end = start;
     for (unsigned i = 0; i < request->map_count; i++) {
         const struct loader_range *range = &request->map[i];
-        if (range->kind == LOADER_RANGE_RAM && range->start <= end && end - range->start < range->bytes)
+        if (range->kind == LOADER_RANGE_RAM && range->start <= end &&
+            end - range->start < range->bytes)
             end = range->start + range->bytes;
     }
     return end - start;
 }
 
-/* "mem_lower" and "mem_upper" are in KB, from 0 (at most 640) and from 1 MB up to the first hole. */
+/* "mem_lower" and "mem_upper" are in KB: from 0 on (at most 640), and from 1 MB up to a hole. */
 static void info_put_memory(struct info *info, const struct loader_request *request)
 {
     uint64_t mmap_bytes = (uint64_t)request->map_count * MMAP_ENTRY_BYTES;
@@ -226,8 +230,8 @@ static enum hv_err place_module(struct loader *loader, const struct loader_file 
     enum hv_err err = loader_find(loader, &want, start);
     if (err != HV_OK)
         return loader_refuse(loader, module, err,
-                             "the module of %lu KB does not fit above the kernel: the guest has %lu "
-                             "KB", module->bytes >> 10, loader_ram_bytes(loader) >> 10);
+                             "the module of %lu KB does not fit above the kernel: the guest has "
+                             "%lu KB", module->bytes >> 10, loader_ram_bytes(loader) >> 10);
     return loader_copy(loader, module, *start, module->data, module->bytes);
 }
 
@@ -251,7 +255,22 @@ static enum hv_err info_put_modules(struct loader *loader, struct info *info, ui
     return HV_OK;
 }
 
-static enum hv_err fill_info(struct loader *loader, uint64_t kernel_end)
+/* "syms": num, size, addr, shndx. */
+static enum hv_err info_put_sections(struct loader *loader, struct info *info, uint64_t kernel_end)
+{
+    struct loader_elf_sections sections;
+    enum hv_err err = loader_elf_load_sections(loader, kernel_end, &sections);
+    if (err != HV_OK || !sections.start)
+        return err;
+    loader_put32(info->host + INFO_SECTIONS, sections.count);
+    loader_put32(info->host + INFO_SECTIONS + 4, sections.entry_bytes);
+    loader_put32(info->host + INFO_SECTIONS + 8, sections.start);
+    loader_put32(info->host + INFO_SECTIONS + 12, sections.names);
+    info->flags |= INFO_HAS_SECTIONS;
+    return HV_OK;
+}
+
+static enum hv_err fill_info(struct loader *loader, bool is_elf, uint64_t kernel_end)
 {
     const struct loader_request *request = loader->request;
     struct info info = { .host = NULL };
@@ -259,16 +278,19 @@ static enum hv_err fill_info(struct loader *loader, uint64_t kernel_end)
     if (err != HV_OK)
         return err;
     loader->result->boot_params = info.start;
-    loader_put32(info.host + INFO_FLAGS, INFO_HAS_MEMORY | INFO_HAS_CMDLINE | INFO_HAS_MODS |
-                                             INFO_HAS_MMAP | INFO_HAS_BOOT_LOADER_NAME);
+    info.flags = INFO_HAS_MEMORY | INFO_HAS_CMDLINE | INFO_HAS_MODS | INFO_HAS_MMAP |
+                 INFO_HAS_BOOT_LOADER_NAME;
     /* What needs alignment first: texts have any length. */
     info_put_memory(&info, request);
     err = info_put_modules(loader, &info, kernel_end);
+    if (err == HV_OK && is_elf)
+        err = info_put_sections(loader, &info, kernel_end);
     if (err != HV_OK)
         return err;
     loader_put32(info.host + INFO_CMDLINE,
                  info_put_text(&info, request->kernel.name, request->cmdline));
     loader_put32(info.host + INFO_BOOT_LOADER_NAME, info_put_text(&info, LOADER_NAME, ""));
+    loader_put32(info.host + INFO_FLAGS, info.flags);
     return HV_OK;
 }
 
@@ -284,7 +306,7 @@ enum hv_err loader_multiboot_load(struct loader *loader, uint64_t header_offset)
     else
         err = loader_elf_load(loader, &entry, &end);
     if (err == HV_OK)
-        err = fill_info(loader, end);
+        err = fill_info(loader, !(flags & HEADER_ADDRESSES), end);
     if (err == HV_OK)
         err = loader_make_gdt_and_stack(loader, CODE_SELECTOR, false);
     if (err != HV_OK)

@@ -80,7 +80,7 @@ static bool list_insert(struct page_extent *list, unsigned *count, unsigned capa
     return true;
 }
 
-/* Takes start..end out of the extent that holds it. The caller has checked that a split has room. */
+/* Takes start..end out of the extent that holds it. The caller knows that a split has room. */
 static void list_carve(struct page_extent *list, unsigned *count, unsigned at, uint64_t start,
                        uint64_t end)
 {
@@ -102,7 +102,8 @@ static enum hv_err add_locked(struct page_alloc *alloc, uint64_t start, uint64_t
 {
     if (list_overlaps(alloc->ranges, alloc->range_count, start, end))
         return HV_ERR_EXISTS;
-    if (alloc->range_count == PAGE_ALLOC_MAX_RANGES || alloc->extent_count == PAGE_ALLOC_MAX_EXTENTS)
+    if (alloc->range_count == PAGE_ALLOC_MAX_RANGES ||
+        alloc->extent_count == PAGE_ALLOC_MAX_EXTENTS)
         return HV_ERR_NO_MEMORY;
     (void)list_insert(alloc->ranges, &alloc->range_count, PAGE_ALLOC_MAX_RANGES, start, end);
     (void)list_insert(alloc->extents, &alloc->extent_count, PAGE_ALLOC_MAX_EXTENTS, start, end);

@@ -15,7 +15,7 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 #define WORD_BYTES sizeof(word_t)
 #define BLOCK_BYTES (4 * WORD_BYTES)
 
-/* Every block is loaded before any of it is stored: right for a `to` below an overlapping `from`. */
+/* A block is loaded before any of it is stored: right for a `to` below an overlapping `from`. */
 static void copy_upwards(uint8_t *to, const uint8_t *from, size_t bytes)
 {
     while (bytes >= BLOCK_BYTES) {
