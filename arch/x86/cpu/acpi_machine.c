@@ -1,7 +1,8 @@
 /*
  * The machine's own ACPI tables and registers.
  *
- * Not here: the parser (acpi_host.c, pure). Lock: none; filled once by the boot core, constant then.
+ * Not here: the parser (acpi_host.c, pure).
+ * Lock: none; filled once by the boot core, constant then.
  */
 #include "hv/log.h"
 #include "x86/acpi_host.h"

@@ -215,5 +215,6 @@ void host_apic_broadcast_init(void)
 
 void host_apic_broadcast_startup(uint32_t page_address)
 {
-    send(0, APIC_ICR_ASSERT | APIC_ICR_STARTUP | APIC_ICR_ALL_BUT_SELF | (page_address >> 12 & 0xff));
+    send(0, APIC_ICR_ASSERT | APIC_ICR_STARTUP | APIC_ICR_ALL_BUT_SELF |
+                (page_address >> 12 & 0xff));
 }

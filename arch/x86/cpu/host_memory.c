@@ -85,9 +85,12 @@ static void map_machine(const struct boot_info *info)
     const struct boot_image *image = &info->image;
     const unsigned rw = HOST_PT_READ | HOST_PT_WRITE;
 
-    for (uint32_t i = 0; i < info->memory_count; i++)
-        if (info->memory[i].kind == BOOT_MEMORY_FREE || info->memory[i].kind == BOOT_MEMORY_TRAPLINE)
-            map(info->memory[i].start, info->memory[i].bytes, rw);
+    for (uint32_t i = 0; i < info->memory_count; i++) {
+        const struct boot_memory *range = &info->memory[i];
+
+        if (range->kind == BOOT_MEMORY_FREE || range->kind == BOOT_MEMORY_TRAPLINE)
+            map(range->start, range->bytes, rw);
+    }
     map(image->data_start, image->data_bytes, rw);
     map(image->rodata_start, image->rodata_bytes, HOST_PT_READ);
     map(image->text_start, image->text_bytes, HOST_PT_READ | HOST_PT_EXECUTE);
@@ -179,13 +182,14 @@ static bool map_holes(uint64_t start, uint64_t end, unsigned flags)
 
 static bool map_on_demand(uint64_t physical, uint64_t bytes, unsigned flags)
 {
+    uint64_t start = hv_align_down(physical, HV_PAGE_BYTES);
     uint64_t end = physical + bytes;
     bool done;
 
     if (bytes == 0 || end < physical || end > UINT64_C(1) << 46 || physical < HV_PAGE_BYTES)
         return false;
     spin_lock(&map_lock);
-    done = map_holes(hv_align_down(physical, HV_PAGE_BYTES), hv_align_up(end, HV_PAGE_BYTES), flags);
+    done = map_holes(start, hv_align_up(end, HV_PAGE_BYTES), flags);
     spin_unlock(&map_lock);
     return done;
 }

@@ -63,7 +63,7 @@ static void power_off_by_acpi(const struct acpi_host *acpi)
     write_sleep(&acpi->pm1a_control, acpi->s5_type_a);
 }
 
-/* For emulators without tables: PIIX4 PM as Bochs and QEMU's i440fx place it, ICH9's, Bochs' own. */
+/* For emulators without tables: PIIX4 as Bochs and QEMU's i440fx place it, ICH9, Bochs' own. */
 static void power_off_by_known_ports(void)
 {
     static const char word[] = "Shutdown";

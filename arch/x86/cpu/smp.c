@@ -216,7 +216,7 @@ static void start_core(struct percpu *cpu, uint32_t start_page)
              cpu->apic_id, ANSWER_MS);
 }
 
-/* Without a list of ids: wakes whoever is there, and waits until nobody new has come for a while. */
+/* Without a list of ids: wakes whoever is there, and gives all of them the time of one. */
 static void start_unknown_cores(const struct boot_info *info, uint32_t start_page)
 {
     unsigned expected = info->cpu_count_hint ? info->cpu_count_hint - 1 : BROADCAST_DEFAULT_CORES;

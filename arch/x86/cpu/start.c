@@ -56,6 +56,7 @@ static HV_NORETURN void start_machine(void *argument)
 {
     const struct boot_info *info = argument;
 
+    console_start_screen(info); /* not before: only our tables are sure to map it */
     host_paging_check();
     acpi_host_init(info->rsdp);
     register_interrupts();

@@ -2,7 +2,7 @@
  * Every privileged or special instruction that Trapline executes, one inline function each. The
  * only place with inline assembly.
  *
- * Not here: anything with policy (which bits, in which order); that is arch/x86/cpu and arch/x86/vmx.
+ * Not here: anything with policy (which bits, in which order).
  * No lock: each function acts on the executing core alone.
  * SDM volume 2 by mnemonic; VMX instructions: volume 3 "VMX Instruction Reference".
  */
@@ -53,8 +53,9 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
                      : "memory");
 }
 
-/* As rdmsr, wrmsr and xsetbv, but a #GP or #UD makes them return false (*value is 0 then). They stand in
- * arch/x86/cpu/traps.asm beside the table of addresses that may fault; usable once the IDT is. */
+/* As rdmsr, wrmsr and xsetbv, but a #GP or #UD makes them return false (*value is 0 then). They
+ * stand in arch/x86/cpu/traps.asm beside the table of addresses that may fault; usable once our IDT
+ * is loaded. */
 bool rdmsr_safe(uint32_t msr, uint64_t *value);
 bool wrmsr_safe(uint32_t msr, uint64_t value);
 bool xsetbv_safe(uint32_t xcr, uint64_t value);

@@ -5,8 +5,8 @@
  * A core's block is a run of pages: stacks with an unmapped guard page below each, then this
  * structure. It is allocated before the core is started and never freed.
  *
- * Lock: none. Fields are the core's own; `state`, `stopped` and the NMI fields are atomic words that
- * others read. `index`, `apic_id` and the addresses do not change once the core has started.
+ * Lock: none. Fields are the core's own; `state`, `stopped` and the NMI fields are atomic words
+ * that others read. `index`, `apic_id` and the addresses do not change once the core has started.
  */
 #ifndef X86_PERCPU_H
 #define X86_PERCPU_H

@@ -16,7 +16,7 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-_Static_assert(sizeof(struct trap_frame) == 22 * 8, "fifteen registers, two words, five from the CPU");
+_Static_assert(sizeof(struct trap_frame) == 22 * 8, "15 registers, 2 words, 5 from the processor");
 
 /* Interrupt vectors of the host. Device interrupts may use HOST_VECTOR_DEVICE_FIRST to _LAST. */
 enum host_vector {
