@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fields.h"
 #include "hv/dev_acpi_pm.h"
 
 static struct acpi_pm pm;
@@ -205,6 +206,12 @@ static void test_reset_check_load(void **state)
     assert_true(pm.overflow.armed);
 }
 
+static void test_fields_cover_the_state(void **state)
+{
+    (void)state;
+    assert_true(fake_fields_cover(pm.device.ops));
+}
+
 #define T(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
@@ -212,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(power_up), T(pm_timer_rate), T(timer_status_and_sci), T(power_button), T(enable_bits),
         T(soft_off), T(gpe), T(unclaimed), T(reset_check_load),
+        T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

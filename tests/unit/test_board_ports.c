@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fields.h"
 #include "hv/dev_debug_exit.h"
 #include "hv/dev_isa_misc.h"
 
@@ -108,12 +109,20 @@ static void test_debug_exit(void **state)
     assert_int_equal(debug_exit.state.status, 0);
 }
 
+static void test_fields_cover_the_state(void **state)
+{
+    (void)state;
+    assert_true(fake_fields_cover(misc.device.ops));
+    assert_true(fake_fields_cover(debug_exit.device.ops));
+}
+
 #define T(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(post_and_delay), T(port92), T(misc_check_and_load), T(debug_exit),
+        T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fields.h"
 #include "hv/dev_i8042.h"
 
 static struct i8042 kbc;
@@ -257,6 +258,12 @@ static void test_check_and_load(void **state)
     assert_true(check(&good));
 }
 
+static void test_fields_cover_the_state(void **state)
+{
+    (void)state;
+    assert_true(fake_fields_cover(kbc.device.ops));
+}
+
 #define T(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
@@ -265,6 +272,7 @@ int main(void)
         T(power_up), T(answers), T(command_byte), T(ram), T(interrupt_follows_buffer),
         T(absent_keyboard), T(absent_aux), T(output_port_and_a20), T(pulse_reset),
         T(command_replaces_pending_one), T(wide_access), T(check_and_load),
+        T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fields.h"
 #include "hv/dev_ioapic.h"
 
 #define LEVEL 0x8000u
@@ -285,6 +286,12 @@ static void test_check(void **state)
     assert_false(check(&bad));
 }
 
+static void test_fields_cover_the_state(void **state)
+{
+    (void)state;
+    assert_true(fake_fields_cover(ioapic.device.ops));
+}
+
 #define T(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
@@ -294,6 +301,7 @@ int main(void)
         T(level_masking), T(remote_irr_cleared_by_edge_mode), T(eoi_register_and_shared_vector),
         T(nmi_is_an_edge), T(polarity_is_only_kept), T(access_sizes), T(bad_pins),
         T(reset_keeps_lines), T(check),
+        T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

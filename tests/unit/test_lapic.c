@@ -1281,6 +1281,39 @@ static void test_lvt_modes(void **state)
     assert_int_equal(get(0, LAPIC_ESR), LAPIC_ESR_RECEIVE_ILLEGAL_VECTOR);
 }
 
+static void test_reserved_lvt_modes(void **state)
+{
+    (void)state;
+    struct lapic *lapic = &world->apic[0];
+    static const uint32_t modes[] = { 1, 2, 3, 6 }; /* lowest, SMI, reserved, start-up */
+    enable(0);
+    for (size_t i = 0; i < HV_ARRAY_COUNT(modes); i++) {
+        put(0, LAPIC_LVT_LINT1, modes[i] << 8 | 0x40);
+        lapic_set_lint(lapic, 1, false);
+        lapic_set_lint(lapic, 1, true);
+        lapic_sync(lapic);
+        assert_int_equal(lapic_attention(lapic), 0);
+    }
+    put(0, LAPIC_LVT_LINT1, 0x700); /* ExtINT through LINT1 */
+    lapic_set_lint(lapic, 1, false);
+    lapic_set_lint(lapic, 1, true);
+    lapic_sync(lapic);
+    assert_true(lapic_extint_pending(lapic));
+}
+
+static void test_one_shot_read_past_its_end(void **state)
+{
+    (void)state;
+    enable(0);
+    put(0, LAPIC_LVT_TIMER, 0x40);
+    put(0, LAPIC_INITIAL_COUNT, 10);
+    world->tsc = 5000; /* the callback is still under way */
+    assert_int_equal(get(0, LAPIC_CURRENT_COUNT), 0);
+    put(0, LAPIC_LVT_TIMER, 0x20040); /* it takes effect before the mode does */
+    assert_int_equal(take(0), 0x40);
+    assert_int_equal(world->deadline[0], 0);
+}
+
 static void test_page_changed(void **state)
 {
     (void)state;
@@ -1347,7 +1380,8 @@ int main(void)
         T(pins_of_a_disabled_apic), T(extint_message), T(lint_fixed_edge), T(lint0_fixed_level),
         T(one_shot), T(divider), T(periodic_does_not_drift), T(masked_timer_counts_silently),
         T(mode_changes), T(tsc_deadline), T(early_callback_arms_again), T(tsc_jump),
-        T(reset_stops_the_timer), T(lvt_modes), T(page_changed), T(concurrent_posting),
+        T(reset_stops_the_timer), T(lvt_modes), T(reserved_lvt_modes),
+        T(one_shot_read_past_its_end), T(page_changed), T(concurrent_posting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fields.h"
 #include "hv/dev_pci_host.h"
 
 #define ECAM 0xE0000000u
@@ -401,6 +402,12 @@ static void test_without_ecam(void **state)
     assert_int_equal(in(0xCFC, 4), 0);
 }
 
+static void test_fields_cover_the_state(void **state)
+{
+    (void)state;
+    assert_true(fake_fields_cover(host.device.ops));
+}
+
 #define T(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
@@ -409,6 +416,7 @@ int main(void)
         T(host_bridge), T(config_address), T(data_lanes), T(absent), T(masks), T(ecam),
         T(bar_sizing), T(bar_refusals), T(capabilities), T(add_refusals), T(multifunction),
         T(interrupt_wires), T(reset_control), T(check_and_reset), T(without_ecam),
+        T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

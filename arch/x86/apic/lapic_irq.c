@@ -161,12 +161,19 @@ void lapic_take_message(struct lapic *lapic, const struct irq_message *message)
     take_mode(lapic, message->delivery, message->vector, message->level_triggered);
 }
 
+static enum irq_delivery lvt_delivery(uint32_t lvt)
+{
+    return (enum irq_delivery)((lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT);
+}
+
+/* Lowest priority and start-up are reserved delivery modes here: they raise nothing. */
 void lapic_lvt_raise(struct lapic *lapic, uint32_t lvt)
 {
-    if (lvt & LVT_MASKED)
+    enum irq_delivery delivery = lvt_delivery(lvt);
+
+    if ((lvt & LVT_MASKED) || delivery == IRQ_LOWEST || delivery == IRQ_STARTUP)
         return;
-    take_mode(lapic, (enum irq_delivery)((lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT),
-              (uint8_t)(lvt & LVT_VECTOR), false);
+    take_mode(lapic, delivery, (uint8_t)(lvt & LVT_VECTOR), false);
 }
 
 /* ---- the LINT pins ---- */
@@ -174,11 +181,6 @@ void lapic_lvt_raise(struct lapic *lapic, uint32_t lvt)
 static bool pin_is_high(const struct lapic *lapic, unsigned pin)
 {
     return __atomic_load_n(&lapic->lint_level, __ATOMIC_ACQUIRE) >> pin & 1;
-}
-
-static enum irq_delivery lvt_delivery(uint32_t lvt)
-{
-    return (enum irq_delivery)((lvt & LVT_DELIVERY) >> LVT_DELIVERY_SHIFT);
 }
 
 bool lapic_accepts_pic(const struct lapic *lapic)
