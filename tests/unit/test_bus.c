@@ -322,23 +322,6 @@ static void test_access_from_inside_a_device(void **state)
     assert_int_equal(value, 0x12348086);
 }
 
-static void test_spinlock(void **state)
-{
-    struct spinlock lock = SPINLOCK_INIT;
-    (void)state;
-    assert_false(spin_is_locked(&lock));
-    assert_true(spin_try_lock(&lock));
-    assert_true(spin_is_locked(&lock));
-    assert_false(spin_try_lock(&lock));
-    spin_unlock(&lock);
-    assert_false(spin_is_locked(&lock));
-    lock.next = lock.owner = UINT32_MAX;
-    spin_lock(&lock);
-    assert_false(spin_try_lock(&lock));
-    spin_unlock(&lock);
-    assert_true(spin_try_lock(&lock));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,7 +337,6 @@ int main(void)
         cmocka_unit_test_setup(test_remove, setup),
         cmocka_unit_test_setup(test_device_moves_while_accessed, setup),
         cmocka_unit_test_setup(test_access_from_inside_a_device, setup),
-        cmocka_unit_test(test_spinlock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

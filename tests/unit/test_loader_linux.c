@@ -242,6 +242,23 @@ static void test_kernel_placement(void **state)
     assert_int_equal(guest.result.rip, 0x1000200);
 }
 
+/* RAM that does not begin on a page, and alignments that leave none of it. */
+static void test_unaligned_ranges(void **state)
+{
+    static uint8_t initrd[0x4000];
+    (void)state;
+    guest_add_hole((64 << 20) - 0x4c00, 0x800); /* 0x4400 bytes of RAM behind it */
+    guest.request.initrd = (struct loader_file){ "initrd", initrd, sizeof(initrd), "" };
+    guest_load(HV_OK);
+    assert_int_equal(zero_page()->hdr.ramdisk_image, (64 << 20) - 0x4000);
+    guest.map[5].start += 0x600;
+    guest.map[5].bytes -= 0x600; /* now it would have to begin below the range */
+    guest_load(HV_OK);
+    assert_int_equal(zero_page()->hdr.ramdisk_image, (64 << 20) - 0x9000);
+    header->kernel_alignment = 1 << 30;
+    assert_int_equal(loader_load(&guest.request, &guest.result, &guest.diagnosis), HV_ERR_RANGE);
+}
+
 static void test_kernel_that_does_not_fit(void **state)
 {
     (void)state;
@@ -511,6 +528,7 @@ int main(void)
         TEST(test_initrd_refusals),
         TEST(test_nothing_overlaps),
         TEST(test_kernel_placement),
+        TEST(test_unaligned_ranges),
         TEST(test_kernel_that_does_not_fit),
         TEST(test_32_bit_entry),
         TEST(test_old_protocols),

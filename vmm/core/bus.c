@@ -133,9 +133,15 @@ struct bus_call {
     uint64_t address;
 };
 
-static COLD enum bus_answer finish_unclaimed(struct bus *bus, const struct bus_call *call,
-                                             uint64_t *value)
+/* The device has not taken the access. */
+static COLD enum bus_answer finish_refused(struct bus *bus, const struct bus_call *call,
+                                           enum bus_answer answer, uint64_t *value)
 {
+    if (answer != BUS_UNCLAIMED) {
+        if (!call->access.write)
+            *value = bus_size_mask(call->access.size);
+        return answer;
+    }
     return count_unclaimed(bus, call->access.space, call->address, call->access.size,
                            call->access.write, value);
 }
@@ -155,12 +161,11 @@ static inline enum bus_answer access_region(struct bus *bus, enum bus_space spac
     };
     struct device *device = region->device;
     enum bus_answer answer = device->ops->access(device, region->tag, &call.access);
-    if (HV_UNLIKELY(answer == BUS_UNCLAIMED))
-        return finish_unclaimed(bus, &call, value);
+    if (HV_UNLIKELY(answer != BUS_DONE))
+        return finish_refused(bus, &call, answer, value);
     if (!call.access.write)
-        *value = (answer == BUS_DONE ? call.access.value : UINT64_MAX) &
-                 size_masks[call.access.size];
-    return answer;
+        *value = call.access.value & size_masks[call.access.size];
+    return BUS_DONE;
 }
 
 static enum bus_answer dispatch_byte(struct bus *bus, uint64_t port, bool write, uint64_t *value)
@@ -247,7 +252,8 @@ enum bus_answer bus_dispatch(struct bus *bus, enum bus_space space, uint64_t add
         return dispatch_other(bus, space, address, size, write, value);
     spin_lock(&bus->lock);
     enum bus_answer answer;
-    const struct bus_region *region = &bus->regions[bus->port_region[address]];
+    size_t number = bus->port_region[address];
+    const struct bus_region *region = &bus->regions[number];
     if (HV_LIKELY(address + size - 1 <= region->last))
         answer = access_region(bus, BUS_PORT, region, address, size, write, value);
     else
