@@ -107,9 +107,11 @@ check:
 	tools/check
 run:
 	tools/run
+usb: $(BUILD)/BOOTX64.EFI
+	tools/usb
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check run clean
+.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check run usb clean
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $(BUILD)/gen/offsets.inc.d
