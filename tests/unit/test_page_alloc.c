@@ -178,6 +178,22 @@ static void test_take_largest_for_a_guest(void **state)
     assert_true(start.v == 6 * GB && bytes == 2 * MB);
 }
 
+static void test_take_largest_spares_large_extents(void **state)
+{
+    hpa_t start;
+    uint64_t bytes;
+    (void)state;
+    add(GB, 3 * GB);
+    add(5 * GB, 64 * MB);
+    add(6 * GB, 32 * MB);
+    assert_int_equal(page_alloc_take_largest(&alloc, 32 * MB, PAGE_ALIGN_2M, 0, &start, &bytes),
+                     HV_OK);
+    assert_true(start.v == 6 * GB && bytes == 32 * MB);
+    assert_int_equal(page_alloc_take_largest(&alloc, 32 * MB, PAGE_ALIGN_2M, 0, &start, &bytes),
+                     HV_OK);
+    assert_true(start.v == 5 * GB && bytes == 32 * MB);
+}
+
 static void test_free_refuses(void **state)
 {
     (void)state;
@@ -301,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup(test_aligning_up_does_not_wrap, setup),
         cmocka_unit_test_setup(test_below_4g, setup),
         cmocka_unit_test_setup(test_take_largest_for_a_guest, setup),
+        cmocka_unit_test_setup(test_take_largest_spares_large_extents, setup),
         cmocka_unit_test_setup(test_free_refuses, setup),
         cmocka_unit_test_setup(test_full_list_loses_nothing_silently, setup),
         cmocka_unit_test_setup(test_zeroing_only_where_asked, setup),

@@ -170,19 +170,22 @@ static bool find_best_fit(const struct page_alloc *alloc, uint64_t bytes, uint64
     return best_bytes != UINT64_MAX;
 }
 
-/* The longest aligned run of at most `most_bytes`: its length, or 0. */
+/* The longest aligned run of at most `most_bytes`, from the smallest extent that has one of that
+ * length: its length, or 0. */
 static uint64_t find_largest(const struct page_alloc *alloc, uint64_t most_bytes,
                              uint64_t align_bytes, unsigned flags, unsigned *at, uint64_t *start)
 {
-    uint64_t best_bytes = 0;
+    uint64_t best_bytes = 0, best_extent_bytes = UINT64_MAX;
     for (unsigned i = 0; i < alloc->extent_count; i++) {
         const struct page_extent *extent = &alloc->extents[i];
-        uint64_t candidate;
+        uint64_t extent_bytes = extent->end - extent->start, candidate;
         uint64_t room = aligned_room(extent, align_bytes, flags, &candidate);
         room = hv_align_down(hv_min_u64(room, most_bytes), align_bytes);
-        if (room <= best_bytes || would_split_full_list(alloc, extent, candidate, candidate + room))
+        if (room < best_bytes || (room == best_bytes && extent_bytes >= best_extent_bytes) ||
+            would_split_full_list(alloc, extent, candidate, candidate + room))
             continue;
         best_bytes = room;
+        best_extent_bytes = extent_bytes;
         *at = i;
         *start = candidate;
     }
