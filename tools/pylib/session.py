@@ -145,6 +145,9 @@ class Progress:
         self.heard = time.monotonic()
         self.column_zero = chunk.endswith(b"\n")
 
+    def trapline_is_up(self):
+        self.what = "the guest is starting"
+
     def guest_is_up(self):
         self.enabled = False
 
@@ -340,6 +343,7 @@ class Session:
         if chunk:
             if progress:
                 progress.speak(chunk)
+                progress.trapline_is_up()
                 if b"guest is up" in self.transcript.data[-400:]:
                     progress.guest_is_up()
             write(chunk)
