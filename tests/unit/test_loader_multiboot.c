@@ -142,10 +142,10 @@ static void test_elf32(void **state)
     assert_int_equal(guest.result.cr3, 0);
     expect_code_at(0x100000);
     const uint64_t *gdt = guest_at(guest.result.gdt, guest.result.gdt_limit + 1u);
-    assert_int_equal(guest.result.code_selector, 0x08);
-    assert_int_equal(guest.result.data_selector, 0x10);
-    assert_true(gdt[1] == 0x00cf9b000000ffff);
-    assert_true(gdt[2] == 0x00cf93000000ffff);
+    assert_int_equal(guest.result.code_selector, 0x10);
+    assert_int_equal(guest.result.data_selector, 0x18);
+    assert_true(gdt[2] == 0x00cf9b000000ffff);
+    assert_true(gdt[3] == 0x00cf93000000ffff);
     assert_true(guest.result.stack > 0x1000 && guest.result.stack <= 0xa0000);
 }
 

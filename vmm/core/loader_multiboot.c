@@ -44,7 +44,7 @@
 #define MODULE_BYTES 16
 #define MMAP_ENTRY_BYTES 24 /* of which the size field does not count itself */
 #define LOADER_NAME "Trapline"
-#define CODE_SELECTOR 0x08
+#define CODE_SELECTOR 0x10 /* the specification leaves it open; GRUB's */
 #define MOST_MODULES 24
 #define MOST_RANGES 128
 _Static_assert(LOADER_MAX_SEGMENTS + MOST_MODULES + 8 <= LOADER_MAX_PLACES, "a place for each");
