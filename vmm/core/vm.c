@@ -50,7 +50,7 @@ static enum hv_err memory_add(struct vm *vm, uint64_t start, uint64_t bytes)
         const uint64_t aligns[] = { PAGE_ALIGN_1G, PAGE_ALIGN_2M, PAGE_ALIGN_4K };
         enum hv_err err = HV_ERR_NO_MEMORY;
         uint64_t got = 0;
-        hpa_t at;
+        hpa_t at = HPA(0);
         for (unsigned i = 0; i < HV_ARRAY_COUNT(aligns) && err != HV_OK; i++) {
             if ((start & (aligns[i] - 1)) == 0 && bytes >= aligns[i])
                 err = page_alloc_take_largest(machine_pages(), bytes, aligns[i], 0, &at, &got);

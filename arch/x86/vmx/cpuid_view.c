@@ -70,8 +70,10 @@ static struct cpuid_regs *view_add(struct cpuid_view *view, struct cpuid_view_le
 
     if (view->count >= CPUID_VIEW_MAX_ENTRIES - 1)
         return &view->entries[CPUID_VIEW_MAX_ENTRIES - 1].regs;
-    if (leaf->count == 0)
-        leaf->first = (uint8_t)view->count;
+    if (leaf->count == 0) {
+        leaf->entries = entry;
+        leaf->subleaf_mask = UINT32_MAX;
+    }
     leaf->count++;
     view->count++;
     entry->dynamic = dynamic;
@@ -81,8 +83,10 @@ static struct cpuid_regs *view_add(struct cpuid_view *view, struct cpuid_view_le
 static struct cpuid_regs *view_add_any(struct cpuid_view *view, struct cpuid_view_leaf *leaf,
                                        uint32_t dynamic)
 {
-    leaf->any = true;
-    return view_add(view, leaf, dynamic);
+    struct cpuid_regs *regs = view_add(view, leaf, dynamic);
+
+    leaf->subleaf_mask = 0;
+    return regs;
 }
 
 /* The number of bits that hold 0 ... count-1. */

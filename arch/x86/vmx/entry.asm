@@ -16,6 +16,21 @@ section .text
 global vmx_run_guest:function hidden
 global vmx_exit_point:function hidden
 extern vmx_exit
+extern vmx_exit_hot
+
+%macro load_registers 1-*
+%rep %0
+    mov %1, [rdi + VCPU_ %+ %1]
+%rotate 1
+%endrep
+%endmacro
+
+%macro save_registers 1-*
+%rep %0
+    mov [rdi + VCPU_ %+ %1], %1
+%rotate 1
+%endrep
+%endmacro
 
 ; unsigned vmx_run_guest(struct vmx_vcpu *v)
 vmx_run_guest:
@@ -33,27 +48,20 @@ vmx_run_guest:
     vmwrite rax, rsp
 enter_guest:
     cmp byte [rdi + VCPU_LAUNCHED], 0
-    mov rax, [rdi + VCPU_RAX]       ; MOV leaves the flags alone
-    mov rcx, [rdi + VCPU_RCX]
-    mov rdx, [rdi + VCPU_RDX]
-    mov rbx, [rdi + VCPU_RBX]
-    mov rbp, [rdi + VCPU_RBP]
-    mov rsi, [rdi + VCPU_RSI]
-    mov r8, [rdi + VCPU_R8]
-    mov r9, [rdi + VCPU_R9]
-    mov r10, [rdi + VCPU_R10]
-    mov r11, [rdi + VCPU_R11]
-    mov r12, [rdi + VCPU_R12]
-    mov r13, [rdi + VCPU_R13]
-    mov r14, [rdi + VCPU_R14]
-    mov r15, [rdi + VCPU_R15]
-    mov rdi, [rdi + VCPU_RDI]
+    load_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15   ; MOV leaves the flags alone
+    load_registers rax, rbx, rcx, rdx, rdi
     je .launch
     vmresume
-    jmp .failed
+    jmp entry_failed
 .launch:
+    mov [rsp - 8], rdi              ; no interrupt or exception comes here: IF is 0, and an NMI has
+    mov rdi, [rsp]                  ; a stack of its own
+    mov byte [rdi + VCPU_LAUNCHED], 1
+    mov rdi, [rsp - 8]
     vmlaunch
-.failed:                            ; no exit happened: the guest's registers are still in the core
+    mov rdi, [rsp]
+    mov byte [rdi + VCPU_LAUNCHED], 0   ; MOV leaves the flags alone
+entry_failed:                       ; no exit happened: the guest's registers are still in the core
     mov rdi, [rsp]
     setc al
     setz ah
@@ -64,24 +72,19 @@ enter_guest:
     jmp leave_guest
 
 vmx_exit_point:                     ; HOST_RIP
-    push rdi
-    mov rdi, [rsp + 8]
-    mov [rdi + VCPU_RAX], rax
-    mov [rdi + VCPU_RCX], rcx
-    mov [rdi + VCPU_RDX], rdx
-    mov [rdi + VCPU_RBX], rbx
-    mov [rdi + VCPU_RBP], rbp
-    mov [rdi + VCPU_RSI], rsi
-    mov [rdi + VCPU_R8], r8
-    mov [rdi + VCPU_R9], r9
-    mov [rdi + VCPU_R10], r10
-    mov [rdi + VCPU_R11], r11
-    mov [rdi + VCPU_R12], r12
-    mov [rdi + VCPU_R13], r13
-    mov [rdi + VCPU_R14], r14
-    mov [rdi + VCPU_R15], r15
-    pop qword [rdi + VCPU_RDI]
-    mov byte [rdi + VCPU_LAUNCHED], 1
+    mov [rsp - 8], rdi
+    mov rdi, [rsp]
+    save_registers rax, rbx, rcx, rdx
+    mov rax, [rsp - 8]
+    mov [rdi + VCPU_rdi], rax
+    call vmx_exit_hot               ; keeps every register but RAX
+    test al, al
+    jz .long_way
+    load_registers rax, rbx, rcx, rdx, rdi
+    vmresume
+    jmp entry_failed
+.long_way:
+    save_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
     call vmx_exit
     mov rdi, [rsp]
     test eax, eax

@@ -38,25 +38,18 @@ unsigned exit_cpuid(struct vmx_vcpu *v)
     uint64_t *r = v->gprs.r;
     uint32_t leaf = (uint32_t)r[X86_RAX], subleaf = (uint32_t)r[X86_RCX];
     const struct cpuid_view_entry *entry = cpuid_view_find(&v->cpuid, leaf, subleaf);
+    struct cpuid_regs regs = entry->regs;
 
-    if (HV_LIKELY(entry->dynamic == CPUID_STATIC)) {
-        r[X86_RAX] = entry->regs.eax;
-        r[X86_RBX] = entry->regs.ebx;
-        r[X86_RCX] = entry->regs.ecx;
-        r[X86_RDX] = entry->regs.edx;
-    } else {
-        struct cpuid_regs regs = entry->regs;
-        cpuid_follow(v, entry, &regs);
-        r[X86_RAX] = regs.eax;
-        r[X86_RBX] = regs.ebx;
-        r[X86_RCX] = regs.ecx;
-        r[X86_RDX] = regs.edx;
-    }
+    cpuid_follow(v, entry, &regs);
     /* Leaf 0BH repeats the subleaf's number, and the vCPU's id, also behind its last level. */
-    if (HV_UNLIKELY(leaf == CPUID_LEAF_TOPOLOGY && entry == &v->cpuid.entries[0])) {
-        r[X86_RCX] = subleaf & 0xff;
-        r[X86_RDX] = v->cpuid.entries[v->cpuid.basic[CPUID_LEAF_TOPOLOGY].first].regs.edx;
+    if (leaf == CPUID_LEAF_TOPOLOGY && entry == &v->cpuid.entries[0]) {
+        regs.ecx = subleaf & 0xff;
+        regs.edx = v->cpuid.basic[CPUID_LEAF_TOPOLOGY].entries[0].regs.edx;
     }
+    r[X86_RAX] = regs.eax;
+    r[X86_RBX] = regs.ebx;
+    r[X86_RCX] = regs.ecx;
+    r[X86_RDX] = regs.edx;
     return EXIT_NEXT | VCPU_RUN;
 }
 
@@ -68,12 +61,10 @@ unsigned exit_hlt(struct vmx_vcpu *v)
 }
 
 /* No hypercall is defined: KVM's answer to an unknown one, which Linux expects of anybody who shows
- * KVM's signature. Only the kernel may ask. */
+ * KVM's signature. */
 unsigned exit_vmcall(struct vmx_vcpu *v)
 {
-    const uint64_t minus_enosys = (uint64_t)-1000;
-
-    v->gprs.r[X86_RAX] = minus_enosys;
+    v->gprs.r[X86_RAX] = VMX_HYPERCALL_UNKNOWN;
     return EXIT_NEXT | VCPU_RUN;
 }
 

@@ -14,10 +14,7 @@
 
 uint64_t vmx_guest_rsp(struct vmx_vcpu *v)
 {
-    if (!v->rsp_valid) {
-        v->gprs.r[X86_RSP] = vmcs_read(VMCS_GUEST_RSP);
-        v->rsp_valid = true;
-    }
+    v->gprs.r[X86_RSP] = vmcs_read(VMCS_GUEST_RSP);
     return v->gprs.r[X86_RSP];
 }
 

@@ -6,23 +6,23 @@
 
 #define OFFSET(name, value) char name[(value) + 1]
 
-#define GPR_OFFSET(reg)                                                                            \
-    OFFSET(VCPU_##reg, offsetof(struct vmx_vcpu, gprs) + 8 * X86_##reg)
-GPR_OFFSET(RAX);
-GPR_OFFSET(RCX);
-GPR_OFFSET(RDX);
-GPR_OFFSET(RBX);
-GPR_OFFSET(RBP);
-GPR_OFFSET(RSI);
-GPR_OFFSET(RDI);
-GPR_OFFSET(R8);
-GPR_OFFSET(R9);
-GPR_OFFSET(R10);
-GPR_OFFSET(R11);
-GPR_OFFSET(R12);
-GPR_OFFSET(R13);
-GPR_OFFSET(R14);
-GPR_OFFSET(R15);
+/* VCPU_rax and so on: entry.asm makes the names from the registers'. */
+#define GPR_OFFSET(reg, index) OFFSET(VCPU_##reg, offsetof(struct vmx_vcpu, gprs) + 8 * (index))
+GPR_OFFSET(rax, X86_RAX);
+GPR_OFFSET(rcx, X86_RCX);
+GPR_OFFSET(rdx, X86_RDX);
+GPR_OFFSET(rbx, X86_RBX);
+GPR_OFFSET(rbp, X86_RBP);
+GPR_OFFSET(rsi, X86_RSI);
+GPR_OFFSET(rdi, X86_RDI);
+GPR_OFFSET(r8, X86_R8);
+GPR_OFFSET(r9, X86_R9);
+GPR_OFFSET(r10, X86_R10);
+GPR_OFFSET(r11, X86_R11);
+GPR_OFFSET(r12, X86_R12);
+GPR_OFFSET(r13, X86_R13);
+GPR_OFFSET(r14, X86_R14);
+GPR_OFFSET(r15, X86_R15);
 OFFSET(VCPU_LAUNCHED, offsetof(struct vmx_vcpu, launched));
 OFFSET(VCPU_ENTRY_STATUS, offsetof(struct vmx_vcpu, entry_status));
 OFFSET(VCPU_HOST_RSP, offsetof(struct vmx_vcpu, host_rsp));

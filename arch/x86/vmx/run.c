@@ -8,6 +8,10 @@
 #include "arch/x86/vmx/vcpu.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* What an instruction's end ends. */
+#define BLOCKING_ENDS (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)
+#define vmcs_read_hot(field) vmread_unchecked(field)
+#define COLD __attribute__((noinline, cold))
 
 /* `needs` is a constant in each use: only the reads of that row are compiled. */
 ALWAYS_INLINE void exit_collect(struct vmx_vcpu *v, const unsigned needs)
@@ -36,6 +40,47 @@ ALWAYS_INLINE void exit_collect(struct vmx_vcpu *v, const unsigned needs)
     }
 }
 
+/* --- moving RIP --- */
+
+/* Outside of 64-bit mode the instruction pointer wraps at 4 GB (and entry checks that it did). */
+static COLD uint64_t rip_wrap(struct vmx_vcpu *v, uint64_t rip)
+{
+    return vmx_guest_mode(v) == EMUL_MODE_64 ? rip : rip & UINT32_MAX;
+}
+
+static COLD void blocking_end(uint64_t blocking)
+{
+    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY_STATE,
+               blocking & ~(uint64_t)BLOCKING_ENDS);
+}
+
+/* A single step over the instruction is owed: SDM "Single-Step Exception Condition". */
+static COLD void single_step_owed(void)
+{
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS,
+               vmcs_read(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS) | VMX_PENDING_DBG_BS);
+}
+
+/* Moves RIP past the instruction that exited, ends the blocking by STI and MOV SS, and raises the
+ * single-step trap that the instruction would have raised. RIP is moved here and, where none of the
+ * rest applies, in vmx_exit_hot; nowhere else. */
+ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
+{
+    uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
+    uint64_t next = rip + length;
+    uint64_t blocking = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
+
+    if (HV_UNLIKELY((rip ^ next) >> 32))
+        next = rip_wrap(v, next);
+    vmcs_write(VMCS_GUEST_RIP, next);
+    if (HV_UNLIKELY(blocking & BLOCKING_ENDS))
+        blocking_end(blocking);
+    if (HV_UNLIKELY(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+        single_step_owed();
+}
+
+/* --- dispatch --- */
+
 #define EXIT(number, name, handler, needs, experiment, sdm, doc)                                   \
     static unsigned dispatch_##name(struct vmx_vcpu *v)                                            \
     {                                                                                              \
@@ -44,7 +89,7 @@ ALWAYS_INLINE void exit_collect(struct vmx_vcpu *v, const unsigned needs)
         if (((needs) & NEED_VECT) && HV_UNLIKELY(v->exit.vect_info))                               \
             vmx_requeue_vectoring(v);                                                              \
         if (answer & EXIT_NEXT)                                                                    \
-            vmx_advance_rip(v);                                                                    \
+            advance_rip(v, v->exit.length);                                                        \
         return answer & EXIT_ANSWER_NEXT_MASK;                                                     \
     }
 #include "arch/x86/vmx/exits.def"
@@ -55,30 +100,6 @@ static unsigned (*const dispatch[VMEXIT_COUNT])(struct vmx_vcpu *v) = {
 #include "arch/x86/vmx/exits.def"
 #undef EXIT
 };
-
-/* Outside of 64-bit mode the instruction pointer wraps at 4 GB (and entry checks that it did). */
-static uint64_t rip_wrap(struct vmx_vcpu *v, uint64_t rip)
-{
-    return vmx_guest_mode(v) == EMUL_MODE_64 ? rip : rip & UINT32_MAX;
-}
-
-void vmx_advance_rip(struct vmx_vcpu *v)
-{
-    uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
-    uint64_t next = rip + v->exit.length;
-    uint32_t blocking = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
-
-    if (HV_UNLIKELY((rip ^ next) >> 32))
-        next = rip_wrap(v, next);
-    vmcs_write(VMCS_GUEST_RIP, next);
-    if (HV_UNLIKELY(blocking & (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)))
-        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY_STATE,
-                   blocking & ~(VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS));
-    /* A single step over the instruction is owed: SDM "Single-Step Exception Condition". */
-    if (HV_UNLIKELY(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-        vmcs_write(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS,
-                   vmcs_read(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS) | VMX_PENDING_DBG_BS);
-}
 
 /* The last look before entering: is there other work for this core, an event for the guest, and how
  * long may it run? Events come last: what has been written for the entry must not be left behind. */
@@ -112,13 +133,59 @@ static __attribute__((noinline)) unsigned exit_observed(struct vmx_vcpu *v, uint
     return answer;
 }
 
-unsigned vmx_exit(struct vmx_vcpu *v)
+/*
+ * The hot exits, decided before anything else and without a call: an instruction whose answer is
+ * known beforehand, in a guest that does nothing unusual around it. Everything else (an observer,
+ * pending work, single-stepping, blocking by STI, a rare leaf) goes the long way, and nothing has
+ * been changed then.
+ *
+ * The attribute makes the compiler save what it uses, and nothing else: entry.asm has saved RAX,
+ * RBX, RCX, RDX and RDI only. The preemption timer is not written: it counts on from where the exit
+ * saved it. What it misses is the time spent here; every sixteenth exit of a reason goes the long
+ * way, which sets it anew, so that it is never late by more than sixteen of these paths. hot_mask is
+ * 15 for that, and 0 (never hot) with an observer, or where exits cannot save the timer.
+ */
+__attribute__((no_caller_saved_registers)) bool vmx_exit_hot(struct vmx_vcpu *v)
 {
-    uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
-    unsigned next;
+    uint32_t reason = (uint32_t)vmcs_read_hot(VMCS_EXIT_REASON);
+    uint64_t *r = v->gprs.r;
+    uint64_t rip, next;
 
     v->exit.reason = reason;
-    v->rsp_valid = false;
+    if (reason != VMEXIT_CPUID && reason != VMEXIT_VMCALL)
+        return false;
+    if (HV_UNLIKELY(v->attention | lapic_attention(v->lapic)) ||
+        HV_UNLIKELY((v->exits[reason] & v->hot_mask) == v->hot_mask))
+        return false;
+    rip = vmcs_read_hot(VMCS_GUEST_RIP);
+    next = rip + (uint32_t)vmcs_read_hot(VMCS_EXIT_INSTRUCTION_LENGTH);
+    if (HV_UNLIKELY((rip ^ next) >> 32) ||
+        HV_UNLIKELY(vmcs_read_hot(VMCS_GUEST_INTERRUPTIBILITY_STATE) & BLOCKING_ENDS) ||
+        HV_UNLIKELY(vmcs_read_hot(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+        return false;
+    if (reason == VMEXIT_CPUID) {
+        const struct cpuid_view_entry *entry =
+            cpuid_view_find(&v->cpuid, (uint32_t)r[X86_RAX], (uint32_t)r[X86_RCX]);
+        if (HV_UNLIKELY(entry->dynamic != CPUID_STATIC))
+            return false;
+        r[X86_RAX] = entry->regs.eax;
+        r[X86_RBX] = entry->regs.ebx;
+        r[X86_RCX] = entry->regs.ecx;
+        r[X86_RDX] = entry->regs.edx;
+    } else {
+        r[X86_RAX] = VMX_HYPERCALL_UNKNOWN;
+    }
+    v->exits[reason]++;
+    vmwrite_unchecked(VMCS_GUEST_RIP, next);
+    return true;
+}
+
+/* Every other exit; v->exit.reason has been read. */
+unsigned vmx_exit(struct vmx_vcpu *v)
+{
+    uint32_t reason = v->exit.reason;
+    unsigned next;
+
     if (HV_UNLIKELY(reason >= VMEXIT_COUNT || !dispatch[reason])) {
         if (reason & VMX_EXIT_REASON_ENTRY_FAILURE)
             return exit_entry_failed(v) & EXIT_ANSWER_NEXT_MASK;
@@ -129,6 +196,14 @@ unsigned vmx_exit(struct vmx_vcpu *v)
     if (HV_UNLIKELY(next != VCPU_RUN))
         return next;
     return run_ready(v);
+}
+
+void vmx_set_observer(struct vmx_vcpu *v, struct vmx_observer *observer)
+{
+    bool timer_counts_on = !v->preemption_on || (v->controls->exit & EXIT_SAVE_PREEMPTION_TIMER);
+
+    v->observer = observer;
+    v->hot_mask = !observer && timer_counts_on ? 15 : 0;
 }
 
 enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc)

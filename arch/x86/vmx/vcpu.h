@@ -108,7 +108,8 @@ struct vmx_vcpu {
     uint64_t deadline_tsc;     /* end of the slice */
     struct core *core;
     struct lapic *lapic;
-    struct vmx_observer *observer; /* NULL: nobody looks */
+    struct vmx_observer *observer; /* NULL: nobody looks; set by vmx_set_observer */
+    uint64_t hot_mask;
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
     bool preemption_on;
 
@@ -119,7 +120,6 @@ struct vmx_vcpu {
     enum vmx_run_state run_state;
     bool halted_with_if;       /* the HLT that stopped it ran with interrupts open */
     bool crashing;             /* the report is being written */
-    bool rsp_valid;            /* gprs.r[X86_RSP] holds the guest's RSP */
 
     struct vcpu vcpu;
     struct vmx_vm *vm;
@@ -196,11 +196,15 @@ static inline void vmcs_write(uint32_t field, uint64_t value)
 unsigned vmx_run_guest(struct vmx_vcpu *v);
 
 /* --- run.c --- */
-unsigned vmx_exit(struct vmx_vcpu *v);  /* called by entry.asm after each exit */
+/* Called by entry.asm after each exit: first the hot way, then, if it says false, the long one. */
+bool vmx_exit_hot(struct vmx_vcpu *v) __attribute__((no_caller_saved_registers));
+unsigned vmx_exit(struct vmx_vcpu *v);
 
-/* The only function that moves RIP: past the instruction that exited. Ends the blocking by STI and
- * MOV SS, and raises the single-step trap that the instruction would have raised. */
-void vmx_advance_rip(struct vmx_vcpu *v);
+/* On the vCPU's own core, or before it runs. */
+void vmx_set_observer(struct vmx_vcpu *v, struct vmx_observer *observer);
+
+/* What VMCALL answers in RAX to an unknown number (KVM's -KVM_ENOSYS). */
+#define VMX_HYPERCALL_UNKNOWN ((uint64_t)-1000)
 
 /* --- event.c --- */
 

@@ -157,6 +157,7 @@ struct vcpu *arch_vcpu_create(struct vm *vm, unsigned index)
     v->vpid = next_vpid();
     v->preemption_on = v->controls->pin & PIN_ACTIVATE_PREEMPTION_TIMER;
     v->core = &hv_cores[0];
+    vmx_set_observer(v, NULL);
     return vcpu_build(v) == HV_OK ? &v->vcpu : NULL;
 }
 

@@ -155,7 +155,6 @@ static void write_non_register(struct vmx_vcpu *v)
     v->deferred = 0;
     v->attention = 0;
     v->decoded.length_bytes = 0;
-    v->rsp_valid = false;
 }
 
 /* What RESET and INIT set alike. */
@@ -220,8 +219,8 @@ static void write_flat(struct vmx_vcpu *v, const struct loader_result *at, bool 
     uint64_t cr0 = CR0_PE | CR0_ET | CR0_NE;
 
     for (unsigned s = SEG_ES; s <= SEG_GS; s++)
-        write_segment(s, 0x18, 0, UINT32_MAX, RIGHTS_DATA32);
-    write_segment(SEG_CS, 0x10, 0, UINT32_MAX, long_mode ? RIGHTS_CODE64 : RIGHTS_CODE32);
+        write_segment(s, at->data_selector, 0, UINT32_MAX, RIGHTS_DATA32);
+    write_segment(SEG_CS, at->code_selector, 0, UINT32_MAX, long_mode ? RIGHTS_CODE64 : RIGHTS_CODE32);
     vmcs_write(VMCS_GUEST_GDTR_BASE, at->gdt);
     vmcs_write(VMCS_GUEST_GDTR_LIMIT, at->gdt ? at->gdt_limit : 0);
     vmcs_write(VMCS_GUEST_IDTR_LIMIT, 0);
@@ -245,7 +244,7 @@ void arch_vcpu_enter_at(struct vcpu *vcpu, const struct loader_result *at)
     vmcs_write(VMCS_GUEST_RSP, at->stack);
     memset(&v->gprs, 0, sizeof(v->gprs));
     if (at->entry == LOADER_ENTRY_MULTIBOOT1) {
-        v->gprs.r[X86_RAX] = 0x2badb002;
+        v->gprs.r[X86_RAX] = LOADER_MULTIBOOT1_EAX;
         v->gprs.r[X86_RBX] = at->boot_params;
     } else {
         v->gprs.r[X86_RSI] = at->boot_params;

@@ -2,6 +2,7 @@
  * What a guest sees by CPUID: the processor's own answers, less what is not virtualized, plus the
  * hypervisor's leaves. Made once per vCPU, so that an exit is a table look-up.
  *
+ * The view points into itself: it is made where it stays.
  * Pure: the processor's leaves come in through a function. Not here: the few bits that follow the
  * guest's own registers (OSXSAVE, OSPKE, APIC, XSAVE area size); cpuid_view_find marks their
  * leaves.
@@ -31,13 +32,15 @@ enum cpuid_dynamic {
 struct cpuid_view_entry {
     struct cpuid_regs regs;
     uint32_t dynamic;
+    uint32_t reserved[3]; /* 32 bytes: an index is a shift */
 };
 
-/* A leaf's subleaves 0 to count-1 are entries first ... first+count-1. One that ignores ECX has
- * `any`. */
+/* A leaf's subleaves 0 to count-1 are `entries` on. `subleaf_mask` is 0 for a leaf that ignores
+ * ECX. */
 struct cpuid_view_leaf {
-    uint8_t first, count;
-    bool any;
+    const struct cpuid_view_entry *entries;
+    uint32_t count;
+    uint32_t subleaf_mask;
 };
 
 struct cpuid_view {
@@ -94,9 +97,8 @@ static inline const struct cpuid_view_entry *cpuid_view_find(const struct cpuid_
         return &view->entries[0];
     else
         at = &view->basic[CPUID_VIEW_MAX_BASIC];
-    if (at->any)
-        subleaf = 0;
-    return subleaf < at->count ? &view->entries[at->first + subleaf] : &view->entries[0];
+    subleaf &= at->subleaf_mask;
+    return HV_LIKELY(subleaf < at->count) ? &at->entries[subleaf] : &view->entries[0];
 }
 
 #endif
