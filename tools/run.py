@@ -296,6 +296,8 @@ def main():
             why = f"nested KVM did not get to Trapline within {KVM_MARKER_LIMIT_S} s"
         if why:
             note(f"on {machine.name} ({why})")
+        if not interactive and not (options.serial or options.timeout or options.until):
+            note("standard input is no terminal, so the guest gets no input")
         current = run_once(options, machine, settings, work, image, parsed, interactive)
         status = conclude(current, options, options.keep)
     except (emulator.EmulatorError, diskimage.ImageError) as error:

@@ -97,13 +97,17 @@ class Bochs:
                                   errors="replace", timeout=20, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EmulatorError(f"{self.path} does not start: {error}") from error
-        match = re.search(r"Bochs x86 Emulator (\d+)\.(\d+)", done.stdout)
+        match = re.search(r"Bochs x86 Emulator (\d+)\.(\d+)(\.devel)?", done.stdout)
         if not match:
             raise EmulatorError(f"{self.path} does not say that it is Bochs")
         self.version = (int(match.group(1)), int(match.group(2)))
-        # A build with the debugger stops at its prompt unless a file tells it to go on.
-        self.has_debugger = re.search(r"^\s*-rc ", done.stdout, re.MULTILINE) is not None
-        self.name = "Bochs %d.%d" % self.version
+        # With it OVMF learns of memory, processors and ACPI; it came on the way from 3.0 to 3.1.
+        self.has_fw_cfg = self.version >= ((3, 0) if match.group(3) else (3, 1))
+        # A build with the debugger stops at its prompt unless a file tells it to go on; from 3.0
+        # on the debugger is asked for by an option of its own.
+        options = re.findall(r"^\s*(-\w+) ", done.stdout, re.MULTILINE)
+        self.has_debugger = "-rc" in options and "-debugger" not in options
+        self.name = "Bochs %d.%d" % self.version + (match.group(3) or "")
 
     def _models(self):
         done = subprocess.run([self.path, "--help", "cpu"], stdin=subprocess.DEVNULL,
@@ -181,7 +185,7 @@ class Bochs:
             "info: action=ignore",
             "debug: action=ignore",
         ]
-        if self.version >= (3, 0):
+        if self.has_fw_cfg:
             lines.append("fw_cfg: enabled=1")
         files = {"bochsrc": "\n".join(lines) + "\n"}
         argv = [self.path, "-q", "-f", os.path.join(work, "bochsrc")]

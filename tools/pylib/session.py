@@ -369,7 +369,8 @@ class Session:
             if path and os.path.exists(path) and os.path.getsize(path):
                 with open(path, "rb") as file:
                     text = plain(file.read()[-20000:])
-                wanted = [line.rstrip() for line in text.splitlines() if line.strip()]
+                wanted = [line.rstrip() for line in text.splitlines()
+                          if line.strip() and "VMEXIT: EPT violation" not in line]
                 if wanted:
                     return wanted[-lines:]
         return []
