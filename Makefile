@@ -71,6 +71,8 @@ $(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so
 	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S -j .text -j .rodata -j .rela -j .relro -j .dynamic -j .reloc -j .data -j .bss \
 	   --target=efi-app-x86_64 --subsystem=10 $< $@
 
+include guest/guest.mk
+
 # --- host tests -----------------------------------------------------------------------------
 HOST_CFLAGS := -std=gnu17 -O1 -g $(WARN) -Ivmm/include -Iarch/x86/include -Itests/fake -I. -DHV_DEBUG=1
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))

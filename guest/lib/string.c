@@ -1,0 +1,41 @@
+/* What the compiler may call. */
+#include "guest.h"
+
+void *memcpy(void *to, const void *from, size_t bytes)
+{
+    uint8_t *t = to;
+    const uint8_t *f = from;
+
+    while (bytes--)
+        *t++ = *f++;
+    return to;
+}
+
+void *memset(void *to, int value, size_t bytes)
+{
+    uint8_t *t = to;
+
+    while (bytes--)
+        *t++ = (uint8_t)value;
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t bytes)
+{
+    const uint8_t *x = a, *y = b;
+
+    for (; bytes; bytes--, x++, y++) {
+        if (*x != *y)
+            return *x - *y;
+    }
+    return 0;
+}
+
+size_t strlen(const char *s)
+{
+    size_t n = 0;
+
+    while (s[n])
+        n++;
+    return n;
+}
