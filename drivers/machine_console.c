@@ -32,6 +32,7 @@ struct seat {
     struct screen screen;
     struct ps2_keyboard keyboard;
     bool has_keyboard;
+    bool taken; /* the console has it: a second call must not start it again */
 };
 
 static void seat_write(void *ctx, const char *bytes, size_t n)
@@ -59,12 +60,13 @@ bool console_start_screen(const struct boot_info *info)
     static struct seat seat; /* the console keeps it from here on */
     const struct hv_console_backend backend = { "screen", seat_write, seat_read, &seat,
                                                 seat_flush };
-    if (info->config.console == CONFIG_CONSOLE_SERIAL && console_backend_count() > 0)
+    if (seat.taken || (info->config.console == CONFIG_CONSOLE_SERIAL && console_backend_count() > 0))
         return false;
     if (!screen_init(&seat.screen, &info->framebuffer, &hv_font))
         return false;
     seat.has_keyboard = ps2_keyboard_init(&seat.keyboard, &hv_machine_ports);
-    if (console_add(&backend) != HV_OK)
+    seat.taken = console_add(&backend) == HV_OK;
+    if (!seat.taken)
         return false;
     hv_info("screen of %u x %u characters, %s", seat.screen.terminal.columns,
             seat.screen.terminal.rows,
