@@ -44,7 +44,8 @@ static void set_up(uint8_t kind)
     memset(config, 0, sizeof(config));
     memset(writable, 0, sizeof(writable));
     memset(clears, 0, sizeof(clears));
-    function = (struct pci_function){ .devfn = PCI_DEVFN(1, 0), .config_bytes = kind & 1 ? 4096 : 256,
+    function = (struct pci_function){ .devfn = PCI_DEVFN(1, 0),
+                                      .config_bytes = kind & 1 ? 4096 : 256,
                                       .config = config, .writable = writable,
                                       .write_1_clears = clears };
     pci_host_init(&host, 0xE0000000, wires, &control);

@@ -79,7 +79,6 @@ static struct lapic_config config_of(unsigned cpu)
 {
     return (struct lapic_config){
         .id = cpu,
-        .bsp = cpu == 0,
         .has_x2apic = true,
         .has_tsc_deadline = true,
         .physical_address_bits = 40,
@@ -189,12 +188,34 @@ static void test_reset_values(void **state)
         assert_int_equal(get(1, at), 0);
     assert_int_equal(get(1, LAPIC_DIVIDE), 0);
     assert_int_equal(get(1, LAPIC_CURRENT_COUNT), 0);
-    assert_int_equal(lapic_base_read(&world->apic[0]), 0xFEE00900);
     assert_int_equal(lapic_base_read(&world->apic[1]), 0xFEE00800);
     assert_true(lapic_mmio_base(&world->apic[1], &base));
     assert_int_equal(base.v, 0xFEE00000);
     assert_true(lapic_cpuid_apic(&world->apic[0]));
     assert_int_equal(lapic_attention(&world->apic[0]), 0);
+}
+
+static void test_boot_processor_is_in_virtual_wire_mode(void **state)
+{
+    (void)state;
+    struct lapic *lapic = &world->apic[0];
+    struct lapic_config config = config_of(0);
+    config.bsp = true;
+    make_apic(0, &config);
+    assert_int_equal(lapic_base_read(lapic), 0xFEE00900);
+    assert_int_equal(get(0, LAPIC_SVR), 0x10F);
+    assert_int_equal(get(0, LAPIC_LVT_LINT0), 0x700);
+    assert_int_equal(get(0, LAPIC_LVT_LINT1), 0x400);
+    assert_true(lapic_accepts_pic(lapic));
+    lapic_set_lint(lapic, 0, true);
+    lapic_sync(lapic);
+    assert_true(lapic_extint_pending(lapic));
+    lapic_reset_init(lapic); /* INIT leaves what the processor, not firmware, says */
+    assert_int_equal(get(0, LAPIC_SVR), 0xFF);
+    assert_int_equal(get(0, LAPIC_LVT_LINT0), 0x10000);
+    assert_false(lapic_extint_pending(lapic));
+    lapic_reset(lapic);
+    assert_true(lapic_extint_pending(lapic)); /* the pin is still high */
 }
 
 static void test_init_refusals(void **state)
@@ -1367,7 +1388,8 @@ static void test_concurrent_posting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(reset_values), T(init_refusals), T(priority_and_eoi_order), T(tpr_masks_and_cr8),
+        T(reset_values), T(boot_processor_is_in_virtual_wire_mode), T(init_refusals),
+        T(priority_and_eoi_order), T(tpr_masks_and_cr8),
         T(every_vector), T(level_eoi_and_tmr), T(eoi_broadcast_suppression), T(software_disable),
         T(esr), T(error_entry_with_illegal_vector), T(mmio_sizes), T(writable_bits),
         T(no_deadline_mode_without_cpuid), T(x2apic_msr_faults), T(x2apic_reserved_bits),

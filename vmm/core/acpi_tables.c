@@ -1,8 +1,8 @@
 /*
  * The ACPI tables of a VM, written one after the other behind the RSDP.
  *
- * The platform is not hardware-reduced: PIC, PIT and the fixed registers exist. It is always in ACPI
- * mode, so the FADT names no SMI command port. Pure; no lock.
+ * The platform is not hardware-reduced: PIC, PIT and the fixed registers exist. It is always in
+ * ACPI mode, so the FADT names no SMI command port. Pure; no lock.
  * Source: ACPI specification, "ACPI System Description Tables"; PCI Firmware Specification, "MCFG
  * Table Description".
  */

@@ -1,10 +1,11 @@
 /*
  * Keyboard controller 8042 with nothing plugged in.
  *
- * It comes up as firmware leaves it: self-test passed, keyboard interrupt and translation on. A byte
- * for the absent keyboard is answered as the controller answers when no clock comes back: FE with
- * the time-out bit, at once instead of after its 20 ms. There is no auxiliary port: its loop-back
- * (D3) comes back as keyboard data and its interface test (A9) says that the clock line is stuck.
+ * It comes up as firmware leaves it: self-test passed, keyboard interrupt and translation on. A
+ * byte for the absent keyboard is answered as the controller answers when no clock comes back: FE
+ * with the time-out bit, at once instead of after its 20 ms. There is no auxiliary port: its
+ * loop-back (D3) comes back as keyboard data and its interface test (A9) says that the clock line
+ * is stuck.
  *
  * Lock: the bus lock.
  * Source: PC AT Technical Reference, "Keyboard Controller"; PS/2 Hardware Interface Technical

@@ -1,6 +1,7 @@
 /*
  * The guest's local APIC: its registers as the guest sees them, through the xAPIC page, through the
- * x2APIC's MSRs, and IA32_APIC_BASE; and its state after power-up and INIT.
+ * x2APIC's MSRs, and IA32_APIC_BASE; and its state after power-up and INIT. There is no firmware
+ * in a guest: the boot processor's APIC starts as firmware leaves it.
  *
  * Not here: priorities and pins (lapic_irq.c), the timer (lapic_timer.c), the way between cores
  * (lapic_route.c). No lock: only the owner's core comes here.
@@ -175,6 +176,17 @@ static void reset_registers(struct lapic *lapic)
     lapic_resample_pins(lapic);
 }
 
+/* MultiProcessor Specification, "Virtual Wire Mode": LINT0 passes the PIC's interrupts on, LINT1 is
+ * NMI. A kernel that never touches its APIC depends on it. */
+static void set_virtual_wire(struct lapic *lapic)
+{
+    lapic_put(lapic, LAPIC_SVR, SVR_ENABLE | 0xF);
+    lapic_put(lapic, LAPIC_LVT_LINT0, IRQ_EXTINT << LVT_DELIVERY_SHIFT);
+    lapic_put(lapic, LAPIC_LVT_LINT1, IRQ_NMI << LVT_DELIVERY_SHIFT);
+    publish(lapic);
+    lapic_resample_pins(lapic);
+}
+
 void lapic_reset(struct lapic *lapic)
 {
     lapic->base_msr = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE |
@@ -182,6 +194,8 @@ void lapic_reset(struct lapic *lapic)
     lapic->attention.half.owner = 0;
     __atomic_store_n(&lapic->attention.half.posted, 0, __ATOMIC_RELAXED);
     reset_registers(lapic);
+    if (lapic->config.bsp)
+        set_virtual_wire(lapic);
 }
 
 void lapic_reset_init(struct lapic *lapic)
@@ -487,7 +501,8 @@ uint64_t lapic_base_read(const struct lapic *lapic)
 
 static uint64_t base_reserved(const struct lapic *lapic)
 {
-    uint64_t reserved = BASE_RESERVED_LOW | ~((UINT64_C(1) << lapic->config.physical_address_bits) - 1);
+    uint64_t reserved =
+        BASE_RESERVED_LOW | ~((UINT64_C(1) << lapic->config.physical_address_bits) - 1);
 
     return lapic->config.has_x2apic ? reserved : reserved | LAPIC_BASE_X2APIC;
 }

@@ -36,8 +36,8 @@ struct acpi_config {
 /* Fills `buffer` (to lie at `at`, 16-byte aligned, below 4 GB). The RSDP is its first byte, so that
  * a region in 0xE0000-0xFFFFF is found by scanning. HV_ERR_RANGE: it does not fit; HV_ERR_INVALID:
  * no CPU or too many, or addresses above 4 GB. `used_bytes` may be NULL.
- * The DSDT names the host bridge (PNP0A03), PIC, PIT, RTC, speaker port, serial ports and the board's
- * own ports and memory. Interrupt pin INTx of device d is wire (d + x) mod 4. */
+ * The DSDT names the host bridge (PNP0A03), PIC, PIT, RTC, speaker port, serial ports and the
+ * board's own ports and memory. Interrupt pin INTx of device d is wire (d + x) mod 4. */
 enum hv_err acpi_tables_build(const struct acpi_config *config, void *buffer, size_t bytes,
                               gpa_t at, size_t *used_bytes) HV_MUST_CHECK;
 

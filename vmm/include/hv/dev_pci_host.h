@@ -14,8 +14,9 @@
 
 #define PCI_HOST_PORT 0xCF8u
 #define PCI_HOST_PORT_BYTES 8u
-#define PCI_HOST_ECAM_BYTES 0x100000u        /* one bus: the region to register */
-#define PCI_HOST_ECAM_RESERVED 0x4000000u    /* PCIEXBAR's smallest: keep this much address space free */
+/* One bus is the region to register; PCIEXBAR's smallest size is the address space to keep free. */
+#define PCI_HOST_ECAM_BYTES 0x100000u
+#define PCI_HOST_ECAM_RESERVED 0x4000000u
 #define PCI_HOST_MAX_FUNCTIONS 32u
 #define PCI_CONFIG_BYTES 256u
 #define PCI_CONFIG_EXTENDED_BYTES 4096u
@@ -88,7 +89,8 @@ struct pci_host {
 };
 
 /* Bus 0 with the host bridge at 0:0.0 (8086:29C0). `ecam_base` is shown in the bridge's PCIEXBAR
- * (read-only here; a multiple of 64 MB), 0 when there is no ECAM. `wires` are PIRQA to PIRQD. `control` must outlive the device. */
+ * (read-only here; a multiple of 64 MB), 0 when there is no ECAM. `wires` are PIRQA to PIRQD.
+ * `control` must outlive the device. */
 void pci_host_init(struct pci_host *host, uint64_t ecam_base, const struct irq_line wires[4],
                    const struct vm_control *control);
 

@@ -174,11 +174,12 @@ struct lapic {
 enum hv_err lapic_init(struct lapic *lapic, const struct lapic_config *config,
                        const struct lapic_env *env) HV_MUST_CHECK;
 
-/* State after power-up or RESET: xAPIC mode, software-disabled. */
+/* State at the VM's start: xAPIC mode; software-disabled as after power-up or RESET, but on the
+ * boot processor in virtual wire mode, as firmware leaves it (LINT0 ExtINT, LINT1 NMI, enabled). */
 void lapic_reset(struct lapic *lapic);
 
-/* State after INIT: as lapic_reset, but APIC id, mode and base stay. lapic_take_init does not call
- * it: the vCPU does, with the rest of its INIT state. */
+/* State after INIT: as after power-up, but APIC id, mode and base stay. lapic_take_init does not
+ * call it: the vCPU does, with the rest of its INIT state. */
 void lapic_reset_init(struct lapic *lapic);
 
 /* ---- guest accesses, on the owner's core ---- */
