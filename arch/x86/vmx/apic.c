@@ -36,6 +36,8 @@ static void apic_timer_fire(struct tq_timer *timer, uint64_t now_tsc)
 
     (void)now_tsc;
     lapic_timer_fired(v->lapic);
+    if (v->apicv)
+        v->attention |= VMX_ATTENTION_APICV;
 }
 
 static void env_send(void *context, enum lapic_shorthand shorthand,

@@ -158,6 +158,8 @@ static int take_interrupt(struct vmx_vcpu *v)
     return vector;
 }
 
+/* With APIC virtualization the owner's VECTOR bit is cleared once the processor has been told, so
+ * that lapic_pending_vector finds nothing to inject. */
 static bool interrupt_waits(const struct vmx_vcpu *v)
 {
     return v->deferred || lapic_extint_pending(v->lapic) || lapic_pending_vector(v->lapic) >= 0;
@@ -235,10 +237,12 @@ unsigned vmx_prepare_events(struct vmx_vcpu *v)
         if (take_init_and_sipi(v) == VCPU_BLOCK)
             return VCPU_BLOCK;
     }
+    if (v->apicv)
+        vmx_apicv_prepare(v);
     blocking = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
     choose_event(v, blocking);
     write_event(v);
-    v->attention &= ~(uint32_t)VMX_ATTENTION_EVENT;
+    v->attention &= ~(uint32_t)(VMX_ATTENTION_EVENT | VMX_ATTENTION_APICV);
     open_windows(v);
     return VCPU_RUN;
 }

@@ -57,6 +57,8 @@ unsigned exit_hlt(struct vmx_vcpu *v)
 {
     v->run_state = VMX_HALTED;
     v->halted_with_if = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+    if (v->apicv)
+        lapic_page_changed(v->lapic);
     return EXIT_NEXT | VCPU_BLOCK;
 }
 

@@ -60,7 +60,11 @@ static bool read_apic_base(struct vmx_vcpu *v, uint64_t *value)
 
 static bool write_apic_base(struct vmx_vcpu *v, uint64_t value)
 {
-    return lapic_base_write(v->lapic, value) != LAPIC_BASE_FAULT;
+    enum lapic_base_answer answer = lapic_base_write(v->lapic, value);
+
+    if (answer == LAPIC_BASE_CHANGED)
+        vmx_apicv_update_mode(v);
+    return answer != LAPIC_BASE_FAULT;
 }
 
 /* --- the rest, row by row --- */
@@ -276,10 +280,17 @@ bool vmx_msr_read(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
     return false;
 }
 
+static bool apic_register_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+    if (v->apicv)
+        v->attention |= VMX_ATTENTION_APICV;
+    return lapic_msr_write(v->lapic, msr, value);
+}
+
 bool vmx_msr_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 {
     if (msr - LAPIC_MSR_BASE <= LAPIC_MSR_LAST - LAPIC_MSR_BASE)
-        return lapic_msr_write(v->lapic, msr, value);
+        return apic_register_write(v, msr, value);
     if (msr_write_row(v, msr, value))
         return true;
     v->msrs.refused_writes++;
@@ -318,7 +329,7 @@ void vmx_msrs_reset(struct vmx_vcpu *v)
 
 /* SDM "MSR-Bitmap Address": read bitmap for low MSRs at 0, for high ones at 1024; write bitmaps at
  * 2048 and 3072. A 1 exits. MSRs outside of both ranges always exit. */
-static void bitmap_clear(uint8_t *bitmap, uint32_t msr, bool write)
+void vmx_msr_bitmap_clear(uint8_t *bitmap, uint32_t msr, bool write)
 {
     uint32_t bit = msr & 0x1fff;
     uint32_t base = (write ? 2048u : 0u) + (msr >= 0xc0000000u ? 1024u : 0u);
@@ -331,10 +342,10 @@ void vmx_msr_bitmap_fill(uint8_t *bitmap, const struct vmx_vm *vm)
     memset(bitmap, 0xff, HV_PAGE_BYTES);
 #define MSR_PASS(number, when)                                                                     \
     if (when) {                                                                                    \
-        bitmap_clear(bitmap, number, false);                                                       \
-        bitmap_clear(bitmap, number, true);                                                        \
+        vmx_msr_bitmap_clear(bitmap, number, false);                                                       \
+        vmx_msr_bitmap_clear(bitmap, number, true);                                                        \
     }
-#define MSR_PASS_READ(number, write) bitmap_clear(bitmap, number, false);
+#define MSR_PASS_READ(number, write) vmx_msr_bitmap_clear(bitmap, number, false);
 #define MSR_EMULATED(number, read, write)
 #define MSR_CONSTANT(number, constant)
 #define MSR_IGNORED(number, constant)

@@ -117,6 +117,8 @@ struct vmx_vcpu {
     struct vmx_event event;
     uint32_t deferred;         /* an interrupt that was taken, and that an exception overtook */
     uint32_t cpu_controls;     /* as last written */
+    bool apicv;                /* the processor runs the local APIC: apicv.c */
+    uint64_t eoi_exits[4];     /* as last written */
     enum vmx_run_state run_state;
     bool halted_with_if;       /* the HLT that stopped it ran with interrupts open */
     bool crashing;             /* the report is being written */
@@ -148,6 +150,7 @@ struct vmx_vcpu {
 enum vmx_attention {
     VMX_ATTENTION_EVENT = 1u << 0,   /* `event` waits */
     VMX_ATTENTION_WINDOW = 1u << 1,  /* a window exit is requested */
+    VMX_ATTENTION_APICV = 1u << 3,   /* software has changed the APIC's page */
     VMX_ATTENTION_FLUSH = 1u << 2,   /* the guest's translations are stale: INVVPID before entry */
 };
 
@@ -156,7 +159,9 @@ struct vmx_vm {
     struct vm *vm;
     struct vm_policy policy;
     struct vmx_controls controls;
-    hpa_t msr_bitmap;
+    struct vmx_controls controls_apicv; /* the same with APIC virtualization, for x2APIC mode */
+    bool apicv_available;
+    hpa_t msr_bitmap, msr_bitmap_apicv;
     hpa_t io_bitmaps;          /* A, then B */
     struct ept ept;
     uint64_t eptp;
@@ -273,9 +278,23 @@ bool vmx_msr_read(struct vmx_vcpu *v, uint32_t msr, uint64_t *value);
 bool vmx_msr_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value);
 void vmx_msrs_reset(struct vmx_vcpu *v);
 void vmx_msr_bitmap_fill(uint8_t *bitmap, const struct vmx_vm *vm);
+/* Lets RDMSR or WRMSR of one register through. */
+void vmx_msr_bitmap_clear(uint8_t *bitmap, uint32_t msr, bool write);
 
 /* --- apic.c --- */
 enum hv_err vmx_apic_create(struct vmx_vcpu *v) HV_MUST_CHECK;
+
+/* --- apicv.c --- */
+
+/* Finds out whether the VM can have APIC virtualization, and with which controls. */
+void vmx_apicv_make_controls(struct vmx_vm *x);
+/* Lets the guest at those registers of the x2APIC that the processor virtualizes. */
+void vmx_apicv_open_msrs(uint8_t *bitmap);
+/* The APIC's mode has changed: takes the controls that go with it. */
+void vmx_apicv_update_mode(struct vmx_vcpu *v);
+/* Tells the processor what software has done to IRR and TMR. */
+void vmx_apicv_prepare(struct vmx_vcpu *v);
+void vmx_apicv_clear(struct vmx_vcpu *v);
 
 /* --- crash.c --- */
 

@@ -61,6 +61,8 @@ static enum hv_err make_controls(struct vmx_vm *x)
             (uint8_t)cpuid_view_find(view, CPUID_LEAF_ADDRESS_SIZES, 0)->regs.eax;
         err = vmx_policy_to_controls(&x->policy, vmx_host_caps(), &x->controls, &why);
     }
+    if (err == HV_OK)
+        vmx_apicv_make_controls(x);
     if (err != HV_OK) {
         vmx_refusal_text(text, sizeof(text), &why);
         hv_error("vm %s: %s", x->vm->config->name, text);
@@ -73,16 +75,22 @@ static enum hv_err make_controls(struct vmx_vm *x)
 
 static enum hv_err make_bitmaps(struct vmx_vm *x)
 {
-    void *msr, *io;
+    void *msr, *msr_apicv, *io;
     enum hv_err err = take(HV_PAGE_BYTES, &msr);
+
+    if (err == HV_OK)
+        err = take(HV_PAGE_BYTES, &msr_apicv);
 
     if (err == HV_OK)
         err = take(2 * HV_PAGE_BYTES, &io);
     if (err != HV_OK)
         return err;
     vmx_msr_bitmap_fill(msr, x);
+    vmx_msr_bitmap_fill(msr_apicv, x);
+    vmx_apicv_open_msrs(msr_apicv);
     memset(io, 0xff, 2 * HV_PAGE_BYTES); /* no port is the guest's own */
     x->msr_bitmap = HPA((uint64_t)msr);
+    x->msr_bitmap_apicv = HPA((uint64_t)msr_apicv);
     x->io_bitmaps = HPA((uint64_t)io);
     return HV_OK;
 }
@@ -169,6 +177,7 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     vmx_msrs_reset(v);
     vmx_switch_reset(v);
     vmx_vmcs_borrow(v);
+    vmx_apicv_update_mode(v);
     vmx_guest_state_reset(v);
     vmx_vmcs_return(v);
 }

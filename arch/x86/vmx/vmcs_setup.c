@@ -202,6 +202,7 @@ void vmx_guest_state_init_ipi(struct vmx_vcpu *v)
     write_dr6(DR6_INIT);
     write_cr2(0);
     lapic_reset_init(v->lapic);
+    vmx_apicv_clear(v);
     v->run_state = v->vcpu.index == 0 ? VMX_RUNNABLE : VMX_WAIT_FOR_SIPI;
 }
 
