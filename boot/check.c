@@ -21,6 +21,7 @@ static void print_page(struct boot *boot, struct check *check)
 {
     preflight_render(&check->report, "\n", check->page, sizeof(check->page));
     const char *line = check->page;
+    boot_clear_screen(boot);
     while (*line) {
         const char *end = strchr(line, '\n');
         boot_print(boot, "%.*s\n", (int)(end ? end - line : (long)strlen(line)), line);

@@ -42,6 +42,12 @@ void boot_print(struct boot *boot, const char *format, ...)
     put_text(boot, text);
 }
 
+void boot_clear_screen(struct boot *boot)
+{
+    if (boot->system->ConOut)
+        boot->system->ConOut->ClearScreen(boot->system->ConOut);
+}
+
 bool boot_refuse(struct boot *boot, const char *format, ...)
 {
     va_list args;

@@ -38,6 +38,9 @@ struct boot {
 /* Output on the firmware's console, where there is one. */
 void boot_print(struct boot *boot, const char *format, ...) HV_PRINTF(2, 3);
 
+/* Firmware's logo and messages make way. */
+void boot_clear_screen(struct boot *boot);
+
 /* Records why the machine goes back to the firmware; the first reason stays. Returns false. */
 bool boot_refuse(struct boot *boot, const char *format, ...) HV_PRINTF(2, 3);
 

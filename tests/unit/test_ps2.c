@@ -97,6 +97,7 @@ static void test_every_code_is_bounded(void **state)
 /* --- the controller --- */
 struct fake_8042 {
     bool absent, deaf, mute, no_translation, stuck_full;
+    unsigned writes_until_deaf, writes_until_mute; /* 0: never */
     uint8_t config, command;
     uint8_t queue[128];
     bool mouse[128];
@@ -127,6 +128,10 @@ static uint8_t fake_in8(void *ctx, uint16_t port)
 static void fake_out8(void *ctx, uint16_t port, uint8_t value)
 {
     struct fake_8042 *k = ctx;
+    if (k->writes_until_deaf && --k->writes_until_deaf == 0)
+        k->deaf = true;
+    if (k->writes_until_mute && --k->writes_until_mute == 0)
+        k->mute = true;
     if (port == 0x64) {
         k->command = value;
         if (value == 0x20 && !k->mute)
@@ -211,6 +216,23 @@ static void test_what_is_no_controller(void **state)
     assert_int_equal(ps2_keyboard_read(&keyboard), -1);
 }
 
+/* It may stop answering at any step: init ends, and says so where the keyboard can't be used. */
+static void test_a_controller_that_dies_on_the_way(void **state)
+{
+    (void)state;
+    for (unsigned after = 1; after <= 8; after++) {
+        struct ps2_keyboard keyboard;
+        struct fake_8042 deaf = { .writes_until_deaf = after };
+        struct hv_ports ports = ports_of(&deaf);
+        bool usable = ps2_keyboard_init(&keyboard, &ports);
+        assert_int_equal(usable, after >= 6);
+        struct fake_8042 mute = { .writes_until_mute = after };
+        ports = ports_of(&mute);
+        usable = ps2_keyboard_init(&keyboard, &ports);
+        assert_int_equal(usable, after > 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_init_and_read),
         cmocka_unit_test(test_a_controller_without_translation),
         cmocka_unit_test(test_what_is_no_controller),
+        cmocka_unit_test(test_a_controller_that_dies_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
