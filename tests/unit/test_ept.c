@@ -664,7 +664,8 @@ static void types_come_from_the_mtrrs(void **state)
         mtrr.fixed[i] = 0x0606060606060606ull;
     mtrr.fixed[2] = 0;
     struct fixture *f = fixture_new(&all_features);
-    assert_int_equal(ept_map_by_mtrr(&f->ept, GPA(0), HPA(0), 5 * GB + 4096, EPT_RWX, &mtrr), HV_OK);
+    assert_int_equal(ept_map_by_mtrr(&f->ept, GPA(0), HPA(0), 5 * GB + 4096, EPT_RWX, &mtrr),
+                     HV_OK);
     assert_maps(f, 0x9f000, 0x9f000, 4096, EPT_RWX, MEMORY_WB);
     assert_maps(f, 0xa0000, 0xa0000, 4096, EPT_RWX, MEMORY_UC);
     assert_maps(f, 0xc0000, 0xc0000, 4096, EPT_RWX, MEMORY_WB);

@@ -312,7 +312,8 @@ static void common_cpuid_flags(void **state)
     assert_int_equal(a.physical_address_bits, 36);
     for (size_t i = 0; i < HV_ARRAY_COUNT(flags); i++)
         assert_true(*flags[i]);
-    memset(&b.page_1g, 0, offsetof(struct vmx_caps, hypervisor) - offsetof(struct vmx_caps, page_1g));
+    memset(&b.page_1g, 0,
+           offsetof(struct vmx_caps, hypervisor) - offsetof(struct vmx_caps, page_1g));
     assert_int_equal(vmx_caps_common(&a, &b), HV_OK);
     for (size_t i = 0; i < HV_ARRAY_COUNT(flags); i++)
         assert_false(*flags[i]);

@@ -41,7 +41,8 @@ static void check_relations(const char *name, const struct vmx_controls *c)
     ok = ok && ((c->cpu2 & CPU2_ENABLE_EPT) ||
                 !(c->cpu2 & (CPU2_UNRESTRICTED_GUEST | CPU2_ENABLE_PML |
                              CPU2_MODE_BASED_EXECUTE_CONTROL | CPU2_SUB_PAGE_WRITE_PERMISSIONS)));
-    ok = ok && ((c->pin & PIN_ACTIVATE_PREEMPTION_TIMER) || !(c->exit & EXIT_SAVE_PREEMPTION_TIMER));
+    ok = ok && ((c->pin & PIN_ACTIVATE_PREEMPTION_TIMER) ||
+                !(c->exit & EXIT_SAVE_PREEMPTION_TIMER));
     if (!ok)
         fail_msg("%s: controls contradict each other", name);
 }
@@ -472,7 +473,8 @@ static void random_policies_stay_legal(void **state)
                 seed = seed * 1103515245u + 12345u;
                 unsigned draw = seed >> 16 & 31;
                 *vm_policy_wish(&policy, vm_policy_wish_name(w)) =
-                    draw == 0 ? VM_REQUIRE : draw == 1 ? VM_FORBID : draw < 18 ? VM_PREFER : VM_AVOID;
+                    draw == 0 ? VM_REQUIRE : draw == 1 ? VM_FORBID : draw < 18 ? VM_PREFER :
+                    VM_AVOID;
             }
             struct vmx_controls controls;
             struct vmx_refusal why;

@@ -53,7 +53,7 @@ struct ept_memory {
     void (*free)(void *context, uint64_t *page, hpa_t hpa);
     /* Where a page of alloc() lies. */
     uint64_t *(*pointer)(void *context, hpa_t hpa);
-    /* Told of every entry that becomes visible to a processor, after it was written; may be NULL. */
+    /* Told of every entry that becomes visible to a processor, once it is written; may be NULL. */
     void (*wrote)(void *context, const uint64_t *entry, uint64_t before, uint64_t after);
     void *context;
 };
