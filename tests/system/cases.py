@@ -23,8 +23,9 @@ TESTS = [
          debian(run="uname -a"),
          expect=[BANNER, r"^Linux debian 6\.\S+-cloud-amd64 .* x86_64 GNU/Linux$", POWERED_OFF]),
 
+    # As a Windows editor saves it: byte-order mark, CRLF.
     Test("debian-cloud-status",
-         debian(run="exit 7"), status=7,
+         b"\xef\xbb\xbf" + debian(run="exit 7").replace("\n", "\r\n").encode(), status=7,
          expect=[BANNER, r"^trapline\.run: ended with status 7$",
                  r"RESULT vm=debian status=7 reason=\S+"]),
 
@@ -58,6 +59,64 @@ TESTS = [
          expect=[BANNER, POWERED_OFF]),
 ]
 
+# --- bad input: each is answered in one clear line -----------------------------------------------
+REFUSED = 126
+EVEN_MISSING = ["--allow-missing"]
+
+
+def one_vm(*lines):
+    return "\n".join(["[vm a]", *lines, ""])
+
+
+TESTS += [
+    Test("config-syntax-error", one_vm("memory = 64M", "what is this", "kernel = k"),
+         status=REFUSED, limit_s=90, arguments=EVEN_MISSING,
+         expect=[r"TRAPLINE: refused: .*trapline\.cfg.* 3: found 'what is this'; expected "]),
+    Test("config-unknown-key", one_vm("memory = 64M", "colour = red", "kernel = k"),
+         status=REFUSED, limit_s=90, arguments=EVEN_MISSING,
+         expect=[r"TRAPLINE: refused: .*trapline\.cfg.* 3: found .*colour.*; expected "]),
+    Test("config-utf16", b"\xff\xfe" + one_vm("kernel = k").encode("utf-16-le"),
+         status=REFUSED, limit_s=90, arguments=EVEN_MISSING,
+         expect=[r"TRAPLINE: refused: .*UTF-16"]),
+    Test("kernel-missing", one_vm("memory = 64M", "kernel = nowhere"),
+         status=REFUSED, limit_s=90, arguments=EVEN_MISSING,
+         expect=[r"TRAPLINE: refused: .*nowhere.* is not on the boot volume"]),
+    Test("kernel-empty", one_vm("memory = 64M", "kernel = k"), files={"k": b""},
+         status=REFUSED, limit_s=90, expect=[r"TRAPLINE: refused: .*'k'.* empty"]),
+    Test("more-memory-than-there-is", one_vm("memory = 8G", "kernel = k"),
+         files={"k": b"not reached"}, memory="1024M",
+         status=REFUSED, limit_s=90, expect=[r"TRAPLINE: refused: \d+ MB are free, and the guests .*need 8\d+ MB"]),
+    Test("more-vcpus-than-a-vm-may-have", one_vm("vcpus = 1000", "memory = 64M", "kernel = k"),
+         files={"k": b"not reached"}, cpus=1,
+         status=REFUSED, limit_s=90, expect=[r"TRAPLINE: refused: .* 2: found .*1000"]),
+    # What only the loader sees ends that VM; others would go on.
+    Test("kernel-foreign", one_vm("memory = 64M", "kernel = k"), files={"k": b"a text\n" * 999},
+         status=253, limit_s=90,
+         expect=[r"vm a: k: found .*; expected a Linux bzImage",
+                 r"RESULT vm=a status=253 reason=not-started"]),
+    Test("initrd-too-large", one_vm("memory = 32M", "kernel = vmlinuz", "initrd = i"),
+         files={"i": bytes(24 << 20)}, status=253, limit_s=120,
+         expect=[r"error: vm a: .*", r"RESULT vm=a status=253 reason=not-started"]),
+]
+
+# --- several processors ------------------------------------------------------------------------
+SMP_BANNER = r"^Trapline: Debian guest is up \(Linux \S+, 2 CPUs, \d+ MB\)$"
+
+TESTS += [
+    Test("debian-amd64-smp", debian(run="nproc", vcpus=2), cpus=2, kernel="amd64", limit_s=500,
+         expect=[SMP_BANNER, r"^2$", POWERED_OFF], long=True),
+    Test("debian-cloud-smp", debian(run="nproc", vcpus=2), cpus=2, limit_s=400,
+         expect=[SMP_BANNER, r"^2$", POWERED_OFF]),
+    Test("debian-cloud-smp-one-core", debian(run="nproc", vcpus=2), cpus=1, limit_s=400,
+         expect=[SMP_BANNER, r"^2$", POWERED_OFF]),
+    # Each has its own end, and the first that is not 0 is the machine's.
+    Test("two-vms",
+         debian(run="exit 3") + debian(run="uname -r").split("\n", 1)[1].replace("debian]", "other]"),
+         limit_s=400, status=3,
+         expect=[r"RESULT vm=\S+ status=\d reason=", r"RESULT vm=\S+ status=\d reason="]),
+]
+
+# --- processor models and cores ----------------------------------------------------------------
 # The processor models and core counts that a change of the exit path may break differently.
 for model in ("corei7_haswell_4770", "corei3_cnl", "corei7_icelake_u"):
     TESTS.append(Test(f"debian-cloud-{model}", debian(run="uname -a"), cpu_model=model,
