@@ -13,6 +13,7 @@
 
 #define WORLD_MEMORY 0x10000000ull
 #define WORLD_PHYSICAL_BITS 46
+#define WORLD_END (1ull << WORLD_PHYSICAL_BITS)
 
 struct world {
     struct vmx_caps caps;
