@@ -34,4 +34,6 @@ $(foreach program,$(GUEST_PROGRAMS),$(eval $(call guest_program,$(program))))
 -include $(GUEST_LIB_OBJS:.o=.d)
 
 guests: $(GUEST_PROGRAMS:%=$(BUILD)/guest/%.elf)
-.PHONY: guests
+bench:
+	tools/bench
+.PHONY: guests bench

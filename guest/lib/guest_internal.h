@@ -20,6 +20,7 @@ bool guest_user_enter(uint64_t (*fn)(uint64_t), uint64_t arg, uint64_t *stack_po
                       uint64_t flags, uint64_t user_stack);
 void guest_mode_call(uint32_t code, struct mode_registers *registers, unsigned kind);
 
+void guest_console_init(void);
 void guest_start(void);
 void guest_ap_start(unsigned cpu);
 void guest_trap(struct trap_frame *frame);

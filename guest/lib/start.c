@@ -49,6 +49,7 @@ const char *guest_option(const char *name, size_t *length)
 void guest_start(void)
 {
     copy_boot();
+    guest_console_init();
     guest_trap_init();
     guest_trap_init_cpu(0);
     guest_pic_init(PIC_BASE, PIC_SLAVE_BASE);

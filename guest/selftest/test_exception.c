@@ -138,8 +138,8 @@ static void check_stack_fault(void)
     check_fault("#SS by a non-canonical stack", VEC_SS, 0);
 }
 
-/* A second exception on the way to the first one's handler. SDM volume 3, table "Conditions for
- * Generating a Double Fault". */
+/* A second exception on the way to the first one's handler: the error code's EXT bit says so. SDM
+ * volume 3 "Error Code", and table "Conditions for Generating a Double Fault". */
 static void raise_ud(void *arg)
 {
     (void)arg;
@@ -161,11 +161,11 @@ static void check_double_fault(void)
         return;
     guest_idt[VEC_UD].type = 0;
     guest_catch(raise_ud, NULL);
-    check_fault("#UD through an empty gate becomes #GP", VEC_GP, VEC_UD * 8 + 2);
+    check_fault("#UD through an empty gate becomes #GP", VEC_GP, VEC_UD * 8 + 3);
     guest_idt[VEC_UD] = saved_ud;
     guest_idt[VEC_UD].type &= 0x7f;
     guest_catch(raise_ud, NULL);
-    check_fault("#UD through an absent gate becomes #NP", VEC_NP, VEC_UD * 8 + 2);
+    check_fault("#UD through an absent gate becomes #NP", VEC_NP, VEC_UD * 8 + 3);
     guest_idt[VEC_UD] = saved_ud;
     guest_idt[VEC_DE].type &= 0x7f;
     guest_catch(raise_de, NULL);
