@@ -129,3 +129,16 @@ enum emul_status emul_linear(struct emul_exec *x, enum x86_seg segment, uint64_t
     }
     return EMUL_OK;
 }
+
+enum emul_status emul_operand_linear(const struct emul_insn *insn, const struct emul_state *state,
+                                     unsigned size_bytes, bool is_write,
+                                     const struct emul_ops *ops, void *ctx, gva_t *linear,
+                                     struct x86_fault *fault)
+{
+    struct emul_state s = *state;
+    struct emul_exec x = { .insn = insn, .state = &s, .ops = ops, .ctx = ctx, .fault = fault };
+
+    s.cpl = 0; /* only the alignment check asks for it */
+    return emul_linear(&x, (enum x86_seg)insn->segment, emul_effective_address(&x), size_bytes,
+                       is_write, linear);
+}

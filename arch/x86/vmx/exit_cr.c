@@ -154,7 +154,7 @@ static unsigned answer(struct vmx_vcpu *v, bool ok)
 }
 
 /* MOV to CR3, where the policy asks to see it. Bit 63 is no part of the value: SDM "MOV to CR3". */
-static bool set_cr3(struct vmx_vcpu *v, uint64_t value)
+bool vmx_set_cr3(struct vmx_vcpu *v, uint64_t value)
 {
     uint64_t old = vmcs_read(VMCS_GUEST_CR3);
 
@@ -190,7 +190,7 @@ static unsigned mov_to_cr(struct vmx_vcpu *v, unsigned cr, unsigned gpr)
     case 0:
         return answer(v, set_cr0(v, value));
     case 3:
-        return answer(v, set_cr3(v, value));
+        return answer(v, vmx_set_cr3(v, value));
     case 4:
         return answer(v, set_cr4(v, value));
     case 8:

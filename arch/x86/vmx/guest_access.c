@@ -18,6 +18,25 @@ uint64_t vmx_guest_rsp(struct vmx_vcpu *v)
     return v->gprs.r[X86_RSP];
 }
 
+uint64_t vmx_guest_gpr(struct vmx_vcpu *v, unsigned gpr)
+{
+    return gpr == X86_RSP ? vmx_guest_rsp(v) : v->gprs.r[gpr & 15u];
+}
+
+/* As an instruction writes it: 4 bytes clear the upper half, 1 and 2 leave what is above. */
+void vmx_guest_gpr_write(struct vmx_vcpu *v, unsigned gpr, unsigned size_bytes, uint64_t value)
+{
+    uint64_t old = vmx_guest_gpr(v, gpr);
+
+    if (size_bytes < 4)
+        value = (old & ~bus_size_mask(size_bytes)) | (value & bus_size_mask(size_bytes));
+    else if (size_bytes == 4)
+        value = (uint32_t)value;
+    v->gprs.r[gpr & 15u] = value;
+    if (gpr == X86_RSP)
+        vmcs_write(VMCS_GUEST_RSP, value);
+}
+
 enum emul_mode vmx_guest_mode(struct vmx_vcpu *v)
 {
     uint32_t rights = (uint32_t)vmcs_read(VMCS_GUEST_CS_ACCESS_RIGHTS);
@@ -213,6 +232,33 @@ static enum emul_status linear_access(struct vmx_vcpu *v, gva_t linear, unsigned
     return status;
 }
 
+enum emul_status vmx_linear_read(struct vmx_vcpu *v, gva_t linear, void *bytes,
+                                 unsigned size_bytes, unsigned access, struct x86_fault *fault)
+{
+    return linear_access(v, linear, size_bytes, access, false, bytes, fault);
+}
+
+enum emul_status vmx_linear_write(struct vmx_vcpu *v, gva_t linear, const void *bytes,
+                                  unsigned size_bytes, unsigned access, struct x86_fault *fault)
+{
+    uint8_t copy[VMX_LINEAR_BYTES_MAX];
+
+    memcpy(copy, bytes, size_bytes);
+    return linear_access(v, linear, size_bytes, access | GUEST_ACCESS_WRITE, true, copy, fault);
+}
+
+enum emul_status vmx_linear_probe(struct vmx_vcpu *v, gva_t linear, unsigned size_bytes,
+                                  unsigned access, struct x86_fault *fault)
+{
+    unsigned first = (unsigned)hv_min_u64(size_bytes, HV_PAGE_BYTES - (linear.v & HV_PAGE_MASK));
+    gpa_t gpa;
+    enum emul_status status = translate(v, linear, access, &gpa, fault);
+
+    if (status == EMUL_OK && first < size_bytes)
+        status = translate(v, GVA(linear.v + first), access, &gpa, fault);
+    return status;
+}
+
 static enum emul_status op_read(void *ctx, gva_t linear, unsigned size_bytes, uint64_t *value,
                                 unsigned access, struct x86_fault *fault)
 {
@@ -234,36 +280,42 @@ static enum emul_status op_write(void *ctx, gva_t linear, unsigned size_bytes,
     return linear_access(ctx, linear, size_bytes, GUEST_ACCESS_WRITE, true, bytes, fault);
 }
 
-static enum emul_status op_cmpxchg(void *ctx, gva_t linear, unsigned size_bytes,
-                                   const uint64_t *expected, const uint64_t *desired,
-                                   struct x86_fault *fault)
+enum emul_status vmx_linear_exchange(struct vmx_vcpu *v, gva_t linear, unsigned size_bytes,
+                                     uint64_t expected, uint64_t desired, unsigned access,
+                                     struct x86_fault *fault)
 {
-    struct vmx_vcpu *v = ctx;
     gpa_t gpa;
     enum emul_status status;
     void *ram;
 
-    if (size_bytes > 8 || (linear.v & HV_PAGE_MASK) + size_bytes > HV_PAGE_BYTES)
-        return op_write(ctx, linear, size_bytes, desired, EMUL_ACCESS_LOCKED, fault);
-    status = translate(v, linear, GUEST_ACCESS_WRITE, &gpa, fault);
+    access |= GUEST_ACCESS_WRITE;
+    if ((linear.v & HV_PAGE_MASK) + size_bytes > HV_PAGE_BYTES)
+        return vmx_linear_write(v, linear, &desired, size_bytes, access, fault);
+    status = translate(v, linear, access, &gpa, fault);
     if (status != EMUL_OK)
         return status;
     ram = gpa_space_pointer(&v->vcpu.vm->memory, gpa, size_bytes);
     if (!ram)
+        return vmx_linear_write(v, linear, &desired, size_bytes, access, fault);
+    if (!gpa_space_find(&v->vcpu.vm->memory, gpa)->writable)
+        return EMUL_OK; /* as a plain write to it: dropped */
+    return exchange(ram, size_bytes, expected, desired) ? EMUL_OK : EMUL_RETRY;
+}
+
+static enum emul_status op_cmpxchg(void *ctx, gva_t linear, unsigned size_bytes,
+                                   const uint64_t *expected, const uint64_t *desired,
+                                   struct x86_fault *fault)
+{
+    if (size_bytes > 8)
         return op_write(ctx, linear, size_bytes, desired, EMUL_ACCESS_LOCKED, fault);
-    return exchange(ram, size_bytes, *expected, *desired) ? EMUL_OK : EMUL_RETRY;
+    return vmx_linear_exchange(ctx, linear, size_bytes, *expected, *desired, GUEST_ACCESS_WRITE,
+                               fault);
 }
 
 static enum emul_status op_probe_write(void *ctx, gva_t linear, unsigned size_bytes,
                                        struct x86_fault *fault)
 {
-    unsigned first = (unsigned)hv_min_u64(size_bytes, HV_PAGE_BYTES - (linear.v & HV_PAGE_MASK));
-    gpa_t gpa;
-    enum emul_status status = translate(ctx, linear, GUEST_ACCESS_WRITE, &gpa, fault);
-
-    if (status == EMUL_OK && first < size_bytes)
-        status = translate(ctx, GVA(linear.v + first), GUEST_ACCESS_WRITE, &gpa, fault);
-    return status;
+    return vmx_linear_probe(ctx, linear, size_bytes, GUEST_ACCESS_WRITE, fault);
 }
 
 static enum emul_status port_access(struct vmx_vcpu *v, uint16_t port, unsigned size_bytes,

@@ -243,11 +243,52 @@ unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn);
 enum bus_answer vmx_mmio(struct vmx_vcpu *v, gpa_t gpa, unsigned size_bytes, bool write,
                          uint64_t *value);
 uint64_t vmx_guest_rsp(struct vmx_vcpu *v);
+void vmx_guest_gpr_write(struct vmx_vcpu *v, unsigned gpr, unsigned size_bytes, uint64_t value);
+uint64_t vmx_guest_gpr(struct vmx_vcpu *v, unsigned gpr);
+/* Guest memory at a linear address; `access` is GUEST_ACCESS_ of x86/guest_walk.h. At most
+ * VMX_LINEAR_BYTES_MAX; an access that crosses pages is translated in full before a byte moves.
+ * Each gives EMUL_OK, EMUL_FAULT with `fault`, EMUL_RETRY, or EMUL_ABORT with the VM crashed. */
+#define VMX_LINEAR_BYTES_MAX 128u
+enum emul_status vmx_linear_read(struct vmx_vcpu *v, gva_t linear, void *bytes,
+                                 unsigned size_bytes, unsigned access, struct x86_fault *fault);
+enum emul_status vmx_linear_write(struct vmx_vcpu *v, gva_t linear, const void *bytes,
+                                  unsigned size_bytes, unsigned access, struct x86_fault *fault);
+enum emul_status vmx_linear_probe(struct vmx_vcpu *v, gva_t linear, unsigned size_bytes,
+                                  unsigned access, struct x86_fault *fault);
+/* Replaces `expected` in one atomic step; EMUL_RETRY if the memory holds something else. A plain
+ * write on a device, and where the operand (at most 8 bytes) crosses pages. */
+enum emul_status vmx_linear_exchange(struct vmx_vcpu *v, gva_t linear, unsigned size_bytes,
+                                     uint64_t expected, uint64_t desired, unsigned access,
+                                     struct x86_fault *fault);
 enum emul_mode vmx_guest_mode(struct vmx_vcpu *v);
+
+/* --- exit_task_switch.c --- */
+struct task_ops;
+extern const struct task_ops vmx_task_ops; /* the guest's tables, as the processor accesses them */
+/* What the delivery of #DB does to DR6, DR7 and DEBUGCTL; `why` is DR6_ bits. Injection does none
+ * of it. */
+void vmx_set_debug_cause(struct vmx_vcpu *v, uint64_t why);
+
+/* --- exit_operand.c: operands by the VM-exit instruction information --- */
+struct vmx_operand {
+    struct vmx_instruction info;
+    gva_t linear;              /* of a memory operand */
+};
+/* False: a fault has been queued. */
+bool vmx_operand_locate(struct vmx_vcpu *v, unsigned size_bytes, bool is_write,
+                        struct vmx_operand *operand);
+/* Explicit accesses with the guest's CPL. False: a fault has been queued, or the access is to be
+ * tried again: the answer is EXIT_KEEP | VCPU_RUN either way. */
+bool vmx_operand_read(struct vmx_vcpu *v, const struct vmx_operand *operand, void *bytes,
+                      unsigned size_bytes);
+bool vmx_operand_write(struct vmx_vcpu *v, const struct vmx_operand *operand, const void *bytes,
+                       unsigned size_bytes);
 
 /* --- exit_cr.c: the registers as the guest believes them --- */
 uint64_t vmx_guest_cr0(struct vmx_vcpu *v);
 uint64_t vmx_guest_cr4(struct vmx_vcpu *v);
+/* MOV to CR3, PDPTEs included. False: #GP(0), nothing has changed. */
+bool vmx_set_cr3(struct vmx_vcpu *v, uint64_t value);
 
 /* --- vmcs_setup.c: all on the current VMCS --- */
 void vmx_vmcs_fill(struct vmx_vcpu *v);

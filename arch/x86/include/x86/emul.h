@@ -195,6 +195,16 @@ enum emul_status emul_execute(const struct emul_insn *insn, struct emul_state *s
                               unsigned iterations_max, const struct emul_ops *ops, void *ctx,
                               struct x86_fault *fault);
 
+/*
+ * The linear address of an instruction's memory operand, with all checks but alignment: for an
+ * instruction that is executed elsewhere, of which `insn` holds base, index, scale, displacement,
+ * segment and address size. Gives EMUL_OK, or EMUL_FAULT with #GP or #SS.
+ */
+enum emul_status emul_operand_linear(const struct emul_insn *insn, const struct emul_state *state,
+                                     unsigned size_bytes, bool is_write,
+                                     const struct emul_ops *ops, void *ctx, gva_t *linear,
+                                     struct x86_fault *fault);
+
 /* Names for a crash report. Never null. */
 const char *emul_status_name(enum emul_status status);
 const char *emul_refusal_name(enum emul_refusal refusal);

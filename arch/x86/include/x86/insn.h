@@ -350,6 +350,22 @@ static inline uint64_t rdtscp(uint32_t *aux)
     return (uint64_t)high << 32 | low;
 }
 
+/* --- Random numbers: false when none was at hand (CF = 0) ---------------------------------- */
+
+static inline bool rdrand(uint64_t *value)
+{
+    bool carry;
+    __asm__ volatile("rdrand %0" : "=r"(*value), "=@ccc"(carry));
+    return carry;
+}
+
+static inline bool rdseed(uint64_t *value)
+{
+    bool carry;
+    __asm__ volatile("rdseed %0" : "=r"(*value), "=@ccc"(carry));
+    return carry;
+}
+
 /* --- Flags, waiting, barriers ------------------------------------------------------------- */
 
 static inline void cli(void)
