@@ -113,6 +113,24 @@ static void test_every_word(void **state)
     accept_line("interrupts = vmm");
     assert_int_equal(config.vms[0].interrupts, CONFIG_INTERRUPTS_VMM);
     refuse_line("interrupts = vm", "interrupts = vm", "vmm | guest");
+    accept_line("trace = on");
+    assert_int_equal(config.vms[0].trace, CONFIG_TRACE_ON);
+    assert_int_equal(config.vms[0].accounting, CONFIG_OFF);
+    assert_int_equal(config.vms[0].cpuid_leaves, CONFIG_LEAVES_OFF);
+    accept_line("trace = dump");
+    assert_int_equal(config.vms[0].trace, CONFIG_TRACE_DUMP);
+    accept_line("accounting = on");
+    assert_int_equal(config.vms[0].accounting, CONFIG_ON);
+    assert_int_equal(config.vms[0].trace, CONFIG_TRACE_OFF);
+    accept_line("cpuid-leaves = s21");
+    assert_int_equal(config.vms[0].cpuid_leaves, CONFIG_LEAVES_S21);
+    accept_line("cpuid-leaves = f21");
+    assert_int_equal(config.vms[0].cpuid_leaves, CONFIG_LEAVES_F21);
+    accept_line("cpuid-leaves = f22 # the one of autumn 2022");
+    assert_int_equal(config.vms[0].cpuid_leaves, CONFIG_LEAVES_F22);
+    refuse_line("cpuid-leaves = f23", "cpuid-leaves = f23", "off | s21 | f21 | f22");
+    refuse_line("trace = yes", "trace = yes", "off | on | dump");
+    refuse_line("accounting =", "'accounting' without a value", "off | on");
     refuse_line("interrupts = vmm |", "interrupts = vmm |", "vmm | guest");
     refuse_line("interrupts = VMM", "interrupts = VMM", "vmm | guest");
     refuse_line("interrupts =", "'interrupts' without a value", "vmm | guest");
@@ -258,7 +276,7 @@ static void test_lines_that_are_none(void **state)
     refuse_line("\x7f" "ELF", "the control character 0x7f", "text");
     refuse_line("kernel = k2", "a second 'kernel'", "each key once in a section");
     refuse_line("= 3", "the unknown key ''",
-                "one of: vcpus memory kernel initrd cmdline module interrupts");
+                "one of: vcpus memory kernel initrd cmdline module interrupts trace accounting cpuid-leaves");
 }
 
 static void test_unknown_keys_and_suggestions(void **state)
@@ -269,10 +287,10 @@ static void test_unknown_keys_and_suggestions(void **state)
     refuse_line("Memory = 2M", "the unknown key 'Memory'", "'memory' perhaps");
     refuse_line("cmd-line = x", "the unknown key 'cmd-line'", "'cmdline' perhaps");
     refuse_line("initramfs = x", "the unknown key 'initramfs'",
-                "one of: vcpus memory kernel initrd cmdline module interrupts");
+                "one of: vcpus memory kernel initrd cmdline module interrupts trace accounting cpuid-leaves");
     refuse_line("a_key_that_is_longer_than_any = x",
                 "the unknown key 'a_key_that_is_longer_than_any'",
-                "one of: vcpus memory kernel initrd cmdline module interrupts");
+                "one of: vcpus memory kernel initrd cmdline module interrupts trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
     refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");

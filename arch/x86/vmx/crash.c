@@ -5,21 +5,7 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/format.h"
 #include "hv/log.h"
-const char *vmx_instruction_error_name(uint32_t n);
-const char *vmx_instruction_error_name(uint32_t n) { (void)n; return "?"; }
-
-static const char *exit_name(uint32_t reason)
-{
-    switch (reason & VMX_EXIT_REASON_BASIC_MASK) {
-#define EXIT(number, name, handler, needs, experiment, sdm, doc)                                   \
-    case number:                                                                                   \
-        return #name;
-#include "arch/x86/vmx/exits.def"
-#undef EXIT
-    default:
-        return "unknown";
-    }
-}
+#include "x86/vmx_errors.h"
 
 static void log_registers(struct vmx_vcpu *v)
 {
@@ -82,11 +68,12 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...)
         v->crashing = true; /* reading the instruction may come back here */
         hv_error("vm %s vCPU %u: %s", v->vcpu.vm->config->name, v->vcpu.index, text);
         hv_error("  exit reason %u (%s), qualification 0x%llx, IDT-vectoring 0x%x", v->exit.reason,
-                 exit_name(v->exit.reason),
+                 vmx_exit_reason_name(v->exit.reason),
                  (unsigned long long)vmcs_read(VMCS_EXIT_QUALIFICATION), v->exit.vect_info);
         log_registers(v);
         if (!(v->exit.reason & VMX_EXIT_REASON_ENTRY_FAILURE))
             log_instruction(v);
+        vmx_recorder_log_last(v);
         v->crashing = false;
         v->exit.vect_info = 0;
         vm_crash(v->vcpu.vm, "%s", text);
@@ -108,7 +95,7 @@ void vmx_log_entry_failure(struct vmx_vcpu *v)
     vmread(VMCS_VM_INSTRUCTION_ERROR, &number);
     hv_error("vm %s vCPU %u: VM entry: VMfailValid, error %llu: %s", v->vcpu.vm->config->name,
              v->vcpu.index, (unsigned long long)number,
-             vmx_instruction_error_name((uint32_t)number));
+             vmx_instruction_error_text((uint32_t)number));
 }
 
 /* An entry that got as far as loading guest state: exit reason with bit 31. */
@@ -116,7 +103,7 @@ unsigned exit_entry_failed(struct vmx_vcpu *v)
 {
     v->exit.qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
     v->exit.vect_info = 0;
-    return vmx_crash(v, "VM entry refused: %s (qualification %llu)", exit_name(v->exit.reason),
+    return vmx_crash(v, "VM entry refused: %s (qualification %llu)", vmx_exit_reason_name(v->exit.reason),
                      (unsigned long long)v->exit.qualification);
 }
 
@@ -130,9 +117,10 @@ void arch_vcpu_describe(struct vcpu *vcpu)
     for (unsigned i = 0; i < VMEXIT_COUNT; i++) {
         total += v->exits[i];
         if (v->exits[i] && at < sizeof(text))
-            at += (size_t)hv_snprintf(text + at, sizeof(text) - at, " %s=%llu", exit_name(i),
+            at += (size_t)hv_snprintf(text + at, sizeof(text) - at, " %s=%llu", vmx_exit_reason_name(i),
                                       (unsigned long long)v->exits[i]);
     }
     hv_info("EXITS vm=%s vcpu=%u total=%llu%s", vcpu->vm->config->name, vcpu->index,
             (unsigned long long)total, text);
+    vmx_recorder_log_end(v);
 }

@@ -206,6 +206,7 @@ static void write_event(struct vmx_vcpu *v)
     if (vmx_intr_is_software(v->event.info))
         vmcs_write(VMCS_ENTRY_INSTRUCTION_LENGTH, v->event.length);
     vmcs_write(VMCS_ENTRY_INTERRUPTION_INFORMATION, v->event.info);
+    v->injected = v->event.info;
     v->event.info = 0;
 }
 

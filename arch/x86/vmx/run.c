@@ -90,7 +90,7 @@ ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
             vmx_requeue_vectoring(v);                                                              \
         if (answer & EXIT_NEXT)                                                                    \
             advance_rip(v, v->exit.length);                                                        \
-        return answer & EXIT_ANSWER_NEXT_MASK;                                                     \
+        return answer;                                                                             \
     }
 #include "arch/x86/vmx/exits.def"
 #undef EXIT
@@ -124,12 +124,14 @@ ALWAYS_INLINE unsigned run_ready(struct vmx_vcpu *v)
 
 static __attribute__((noinline)) unsigned exit_observed(struct vmx_vcpu *v, uint32_t reason)
 {
-    struct vmx_observer *observer = v->observer;
+    struct vmx_observer *observer;
     unsigned answer;
 
-    observer->before(observer, v);
+    for (observer = v->observer; observer; observer = observer->next)
+        observer->before(observer, v);
     answer = dispatch[reason](v);
-    observer->after(observer, v, answer);
+    for (observer = v->observer; observer; observer = observer->next)
+        observer->after(observer, v, answer);
     return answer;
 }
 
@@ -192,18 +194,36 @@ unsigned vmx_exit(struct vmx_vcpu *v)
         return vmx_crash(v, "exit reason 0x%x, which nobody knows", reason);
     }
     v->exits[reason]++;
-    next = HV_UNLIKELY(v->observer) ? exit_observed(v, reason) : dispatch[reason](v);
+    next = (HV_UNLIKELY(v->observer) ? exit_observed(v, reason) : dispatch[reason](v)) &
+           EXIT_ANSWER_NEXT_MASK;
     if (HV_UNLIKELY(next != VCPU_RUN))
         return next;
     return run_ready(v);
 }
 
-void vmx_set_observer(struct vmx_vcpu *v, struct vmx_observer *observer)
+static void observers_changed(struct vmx_vcpu *v)
 {
     bool timer_counts_on = !v->preemption_on || (v->controls->exit & EXIT_SAVE_PREEMPTION_TIMER);
 
+    v->hot_mask = !v->observer && timer_counts_on ? 15 : 0;
+}
+
+void vmx_add_observer(struct vmx_vcpu *v, struct vmx_observer *observer)
+{
+    observer->next = v->observer;
     v->observer = observer;
-    v->hot_mask = !observer && timer_counts_on ? 15 : 0;
+    observers_changed(v);
+}
+
+void vmx_remove_observer(struct vmx_vcpu *v, struct vmx_observer *observer)
+{
+    struct vmx_observer **at = &v->observer;
+
+    while (*at && *at != observer)
+        at = &(*at)->next;
+    if (*at)
+        *at = observer->next;
+    observers_changed(v);
 }
 
 enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc)

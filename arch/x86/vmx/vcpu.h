@@ -15,6 +15,7 @@
 #include "x86/insn.h"
 #include "x86/lapic.h"
 #include "x86/regs.h"
+#include "x86/trace.h"
 #include "x86/vmcs.h"
 #include "x86/vmx_bits.h"
 #include "x86/vmx_caps.h"
@@ -94,10 +95,23 @@ struct vmx_vm;
 struct vmx_vcpu;
 
 /* Sees each exit before its handler, with the VMCS as the processor left it, and after it, with the
- * handler's answer. Trace, cycle accounting, laboratory and debugger hang here and nowhere else. */
+ * handler's answer (EXIT_NEXT included). Trace, cycle accounting, laboratory and debugger hang here
+ * and nowhere else. */
 struct vmx_observer {
     void (*before)(struct vmx_observer *observer, struct vmx_vcpu *v);
     void (*after)(struct vmx_observer *observer, struct vmx_vcpu *v, unsigned answer);
+    struct vmx_observer *next; /* the list's own */
+};
+
+/* Counts ticks by reason and keeps the last exits: recorder.c. */
+enum vmx_record_what { VMX_RECORD_TICKS = 1u << 0, VMX_RECORD_RING = 1u << 1 };
+
+struct vmx_recorder {
+    struct vmx_observer observer;
+    unsigned what;             /* VMX_RECORD_ that are on */
+    uint64_t begin_tsc;        /* of the exit that is being handled */
+    struct vmx_stats *stats;   /* NULL: was never on */
+    struct vmx_trace trace;
 };
 
 struct vmx_vcpu {
@@ -108,7 +122,7 @@ struct vmx_vcpu {
     uint64_t deadline_tsc;     /* end of the slice */
     struct core *core;
     struct lapic *lapic;
-    struct vmx_observer *observer; /* NULL: nobody looks; set by vmx_set_observer */
+    struct vmx_observer *observer; /* the first; NULL: nobody looks; changed by vmx_add_observer */
     uint64_t hot_mask;
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
     bool preemption_on;
@@ -145,6 +159,8 @@ struct vmx_vcpu {
     struct emul_insn decoded;
 
     uint64_t exits[VMEXIT_COUNT];
+    struct vmx_recorder recorder;
+    uint32_t injected;         /* the event that the last entry delivered, for the recorder */
 };
 
 enum vmx_attention {
@@ -205,11 +221,25 @@ unsigned vmx_run_guest(struct vmx_vcpu *v);
 bool vmx_exit_hot(struct vmx_vcpu *v) __attribute__((no_caller_saved_registers));
 unsigned vmx_exit(struct vmx_vcpu *v);
 
-/* On the vCPU's own core, or before it runs. */
-void vmx_set_observer(struct vmx_vcpu *v, struct vmx_observer *observer);
+/* On the vCPU's own core, or before it runs. The one added last sees an exit first. Removing one that
+ * is not there does nothing. */
+void vmx_add_observer(struct vmx_vcpu *v, struct vmx_observer *observer);
+void vmx_remove_observer(struct vmx_vcpu *v, struct vmx_observer *observer);
 
 /* What VMCALL answers in RAX to an unknown number (KVM's -KVM_ENOSYS). */
 #define VMX_HYPERCALL_UNKNOWN ((uint64_t)-1000)
+
+/* --- recorder.c --- */
+
+/* Switches recording to VMX_RECORD_ bits (0: off; what was recorded stays). On the vCPU's own core,
+ * or before it runs. HV_ERR_NO_MEMORY: nothing was changed. */
+enum hv_err vmx_record(struct vmx_vcpu *v, unsigned what) HV_MUST_CHECK;
+/* What the operator's file asks for. */
+unsigned vmx_record_configured(const struct config_vm *config);
+/* The last exits, decoded, as part of a crash's report. */
+void vmx_recorder_log_last(struct vmx_vcpu *v);
+/* The VM has ended: ticks by reason, and the ring for tools/trace if the operator wants it. */
+void vmx_recorder_log_end(struct vmx_vcpu *v);
 
 /* --- event.c --- */
 

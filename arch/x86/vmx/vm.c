@@ -165,7 +165,8 @@ struct vcpu *arch_vcpu_create(struct vm *vm, unsigned index)
     v->vpid = next_vpid();
     v->preemption_on = v->controls->pin & PIN_ACTIVATE_PREEMPTION_TIMER;
     v->core = &hv_cores[0];
-    vmx_set_observer(v, NULL);
+    if (vmx_record(v, vmx_record_configured(vm->config)) != HV_OK)
+        return NULL;
     return vcpu_build(v) == HV_OK ? &v->vcpu : NULL;
 }
 

@@ -21,6 +21,9 @@
 #define CONFIG_MIN_MEMORY_BYTES (UINT64_C(1) << 20)
 #define CONFIG_MAX_MEMORY_BYTES (UINT64_C(1) << 40)
 
+enum config_switch { CONFIG_OFF, CONFIG_ON };
+enum config_trace { CONFIG_TRACE_OFF, CONFIG_TRACE_ON, CONFIG_TRACE_DUMP };
+enum config_leaves { CONFIG_LEAVES_OFF, CONFIG_LEAVES_S21, CONFIG_LEAVES_F21, CONFIG_LEAVES_F22 };
 enum config_interrupts { CONFIG_INTERRUPTS_VMM, CONFIG_INTERRUPTS_GUEST };
 enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
 enum config_on_exit { CONFIG_ON_EXIT_POWEROFF, CONFIG_ON_EXIT_RESET };
@@ -41,6 +44,9 @@ struct config_vm {
     struct config_module modules[CONFIG_MAX_MODULES];
     unsigned module_count;
     enum config_interrupts interrupts;
+    enum config_trace trace;
+    enum config_switch accounting;
+    enum config_leaves cpuid_leaves;
 };
 
 struct config {
