@@ -60,7 +60,8 @@ static inline void arena_free(void *context, uint64_t *page, hpa_t hpa)
     arena->in_use--;
 }
 
-static inline void arena_wrote(void *context, const uint64_t *entry, uint64_t before, uint64_t after)
+static inline void arena_wrote(void *context, const uint64_t *entry, uint64_t before,
+                               uint64_t after)
 {
     struct arena *arena = context;
     assert_int_equal(*entry, after);

@@ -32,8 +32,8 @@ struct check_case {
     uint8_t memory_bytes;
 };
 
-/* CASE(rule, FIELD, good value, bad value, SETUP(...), TWEAK(...), ALSO(...)): the last three may be
- * left out. A setup is SET(FIELD, value), ON(FIELD, bits) or OFF(FIELD, bits). In a MEMORY_CASE the
+/* CASE(rule, FIELD, good value, bad value, SETUP(...), TWEAK(...), ALSO(...)): the last three may
+ * be left out. A setup is SET(FIELD, value), ON(FIELD, bits) or OFF(FIELD, bits). In a MEMORY_CASE the
  * values go to an offset in the memory at WORLD_MEMORY, with a number of bytes. */
 #define CASE(rule_, field_, good_, bad_, ...) \
     { .rule = #rule_, .field = VMCS_INDEX_##field_, .good = (good_), .bad = (bad_), __VA_ARGS__ },

@@ -182,6 +182,13 @@ static inline void tweak_in_smm(struct world *w)
     w->input.in_smm = true;
 }
 
+/* In SMM an MSR of its own may be loaded. */
+static inline void tweak_in_smm_with_smm_msr(struct world *w)
+{
+    w->input.in_smm = true;
+    w->memory[0] = 0x9b;
+}
+
 static inline void tweak_masks(struct world *w)
 {
     w->input.efer_valid = EFER_DEFINED;

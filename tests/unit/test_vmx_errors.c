@@ -36,6 +36,10 @@ static void reasons_have_names(void **state)
     assert_string_equal(vmx_exit_reason_name(0xffff), "UNKNOWN");
     assert_string_equal(vmx_exit_reason_doc(12), "HLT");
     assert_non_null(strstr(vmx_exit_reason_doc(38), "does not define"));
+    for (uint32_t reason = 0; reason < 100; reason++) {
+        bool named = strcmp(vmx_exit_reason_name(reason), "UNKNOWN") != 0;
+        assert_int_equal(named, !strstr(vmx_exit_reason_doc(reason), "does not define"));
+    }
 }
 
 static const char *describe(struct vmx_exit_facts facts)
