@@ -1,4 +1,5 @@
-"""What tools/check does: rules, build, unit tests, fuzzers for a few seconds, system tests.
+"""What tools/check does: rules, build, unit tests and their branch coverage, fuzzers for a few
+seconds, system tests.
 
 Each test's name and time are printed, of a failed one also the end of its output. The last line is
 "N passed, N failed", over all that was run; the exit status is 1 if anything failed.
@@ -16,7 +17,8 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, "build")
 sys.path.insert(0, os.path.join(TOP, "tests", "system"))
-LEGS = ("rules", "tools", "build", "unit", "fuzz", "system")
+LEGS = ("rules", "tools", "build", "unit", "coverage", "fuzz", "system")
+COVERAGE_AIM = 95
 UNIT_LIMIT_S = 300
 FUZZ_SECONDS = 8
 FUZZ_LIMIT_S = 120
@@ -138,6 +140,13 @@ def check_unit(count, options):
                      failed, output)
 
     in_parallel(run, build_programs(count, "unit", options), options.jobs)
+
+
+def check_coverage(_count, _options):
+    """Printed, not judged: the tests have been counted already."""
+    _, output = execute([os.path.join(TOP, "tools", "coverage"), "--below", str(COVERAGE_AIM)],
+                        STEP_LIMIT_S)
+    print(output.rstrip(), flush=True)
 
 
 def check_fuzz(count, options):

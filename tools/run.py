@@ -119,6 +119,8 @@ def note(message):
 def build(options, parsed):
     """The EFI program, and of Debian's files those that the config names."""
     if os.path.abspath(options.efi) == os.path.join(BUILD, "BOOTX64.EFI"):
+        if not os.path.exists(options.efi):
+            note("building Trapline")
         call(["make", "-s", f"-j{os.cpu_count() or 1}"], "the build")
     beside = os.path.dirname(os.path.abspath(options.config))
     wanted = {diskimage.volume_path(mention.path) for mention in parsed.mentions

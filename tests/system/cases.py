@@ -94,9 +94,9 @@ TESTS += [
          status=253, limit_s=90,
          expect=[r"vm a: k: found .*; expected a Linux bzImage",
                  r"RESULT vm=a status=253 reason=not-started"]),
-    Test("initrd-too-large", one_vm("memory = 32M", "kernel = vmlinuz", "initrd = i"),
-         files={"i": bytes(24 << 20)}, status=253, limit_s=120,
-         expect=[r"error: vm a: .*", r"RESULT vm=a status=253 reason=not-started"]),
+    Test("initrd-too-large", one_vm("memory = 96M", "kernel = vmlinuz", "initrd = i"),
+         files={"i": bytes(48 << 20)}, status=253, limit_s=120,
+         expect=[r"error: vm a: i: ", r"RESULT vm=a status=253 reason=not-started"]),
 ]
 
 # --- several processors ------------------------------------------------------------------------
