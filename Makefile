@@ -25,7 +25,7 @@ BOOT_CFLAGS := -isystem $(GNUEFI_INC) -isystem $(GNUEFI_INC)/x86_64 -DGNU_EFI_US
 C_SRCS   := $(sort $(wildcard boot/*.c vmm/*/*.c arch/x86/*/*.c drivers/*.c))
 ASM_SRCS := $(sort $(wildcard boot/*.asm arch/x86/*/*.asm))
 OBJS     := $(C_SRCS:%.c=$(BUILD)/obj/%.o) $(ASM_SRCS:%.asm=$(BUILD)/obj/%.asm.o) \
-            $(BUILD)/obj/gen/font.o
+            $(BUILD)/obj/gen/font.o $(BUILD)/obj/gen/lab_table.o
 
 all: $(BUILD)/BOOTX64.EFI
 
@@ -72,6 +72,7 @@ $(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so
 	   --target=efi-app-x86_64 --subsystem=10 $< $@
 
 include guest/guest.mk
+include guest/lab/lab.mk
 
 # --- host tests -----------------------------------------------------------------------------
 HOST_CFLAGS := -std=gnu17 -O1 -g $(WARN) -Ivmm/include -Iarch/x86/include -Itests/fake -I. -DHV_DEBUG=1

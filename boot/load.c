@@ -35,15 +35,13 @@ static bool is_loaded(const struct boot_info *info, const char *path)
     return false;
 }
 
-static bool load_one(struct boot *boot, const struct config_vm *vm, const char *key,
-                     const char *path)
+/* `what`: for messages. */
+static bool load_file(struct boot *boot, const char *what, const char *path)
 {
     struct boot_info *info = boot->info;
     struct boot_bytes bytes;
-    char what[WHAT_BYTES];
     if (path[0] == 0 || is_loaded(info, path))
         return true;
-    hv_snprintf(what, sizeof(what), "vm '%s': %s", vm->name, key);
     if (info->file_count == BOOT_INFO_MAX_FILES)
         return boot_refuse(boot, "%s '%s' is one file too many; at most %u different files", what,
                            path, BOOT_INFO_MAX_FILES);
@@ -54,6 +52,14 @@ static bool load_one(struct boot *boot, const struct config_vm *vm, const char *
     file->start = bytes.start;
     file->bytes = bytes.bytes;
     return true;
+}
+
+static bool load_one(struct boot *boot, const struct config_vm *vm, const char *key,
+                     const char *path)
+{
+    char what[WHAT_BYTES];
+    hv_snprintf(what, sizeof(what), "vm '%s': %s", vm->name, key);
+    return load_file(boot, what, path);
 }
 
 static bool load_vm(struct boot *boot, const struct config_vm *vm)
@@ -74,5 +80,5 @@ bool boot_load_files(struct boot *boot)
         if (!load_vm(boot, &config->vms[i]))
             return false;
     }
-    return true;
+    return load_file(boot, "lab", config->lab);
 }

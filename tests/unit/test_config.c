@@ -84,6 +84,19 @@ static void test_the_designs_example(void **state)
     assert_int_equal(config.vms[0].interrupts, CONFIG_INTERRUPTS_VMM);
 }
 
+static void test_lab(void **state)
+{
+    (void)state;
+    accept("lab = lab.elf\n");
+    assert_string_equal(config.lab, "lab.elf");
+    assert_int_equal(config.experiment[0], 0);
+    assert_int_equal(config.vm_count, 0);
+    accept("lab = lab.elf\nexperiment = ept-violation\n");
+    assert_string_equal(config.experiment, "ept-violation");
+    refuse("lab = lab.elf\n\n[vm a]\nkernel = k\n", 3, "the section [vm a]",
+           "no [vm NAME] section beside 'lab = FILE'");
+}
+
 static void test_initial_values(void **state)
 {
     (void)state;
@@ -107,6 +120,8 @@ static void test_every_word(void **state)
     accept("on-exit = reset\n[vm a]\nkernel = k\n");
     assert_int_equal(config.on_exit, CONFIG_ON_EXIT_RESET);
     accept("on-exit = poweroff\n[vm a]\nkernel = k\n");
+    assert_int_equal(config.lab[0], 0);
+    assert_int_equal(config.experiment[0], 0);
     assert_int_equal(config.on_exit, CONFIG_ON_EXIT_POWEROFF);
     accept_line("interrupts = guest");
     assert_int_equal(config.vms[0].interrupts, CONFIG_INTERRUPTS_GUEST);
@@ -292,7 +307,7 @@ static void test_unknown_keys_and_suggestions(void **state)
                 "the unknown key 'a_key_that_is_longer_than_any'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
-    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit");
+    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit lab experiment");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");
     refuse_line("console = auto", "the key 'console'",
                 "this key before the first [vm NAME] section");
@@ -421,6 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_designs_example),
         cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_lab),
         cmocka_unit_test(test_every_word),
         cmocka_unit_test(test_several_vms),
         cmocka_unit_test(test_line_ends_and_byte_order_mark),

@@ -35,7 +35,7 @@ class Config:
         key, value = key.strip(), value.strip()
         if not equals or not value:
             return
-        if key in ("kernel", "initrd"):
+        if key in ("kernel", "initrd", "lab"):
             self.mentions.append(Mention(number, key, value))
         elif key == "module":
             self.mentions.append(Mention(number, key, value.split()[0]))

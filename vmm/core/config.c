@@ -314,7 +314,12 @@ static bool parse_file(struct config_parser *parser, struct config_span text)
     begin_section(parser);
     if (!parse_lines(parser, text) || !end_section(parser))
         return false;
-    if (parser->config->vm_count)
+    if (parser->config->vm_count && parser->config->lab[0]) {
+        parser->line = parser->config->vms[0].line;
+        return config_refuse(parser, "no [vm NAME] section beside 'lab = FILE'",
+                             "the section [vm %s]", parser->config->vms[0].name);
+    }
+    if (parser->config->vm_count || parser->config->lab[0])
         return true;
     parser->line = 0;
     return config_refuse(parser, "at least one, with its 'kernel = FILE'",

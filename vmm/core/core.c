@@ -77,6 +77,21 @@ void core_add_vcpu(unsigned index, struct vcpu *vcpu)
     core->vcpu_count++;
 }
 
+void core_remove_vcpu(struct vcpu *vcpu)
+{
+    struct core *core = &hv_cores[vcpu->core];
+    struct vcpu *before = vcpu;
+
+    while (before->next != vcpu)
+        before = before->next;
+    before->next = vcpu->next;
+    if (core->vcpus == vcpu)
+        core->vcpus = before == vcpu ? NULL : before;
+    if (core->last == vcpu)
+        core->last = NULL;
+    core->vcpu_count--;
+}
+
 /* May this vCPU run now? */
 static bool core_vcpu_ready(struct vcpu *vcpu)
 {
@@ -119,19 +134,24 @@ static void core_run_vcpu(struct core *core, struct vcpu *vcpu, bool contended)
         vcpu->blocked = true;
 }
 
-HV_NORETURN void core_run(unsigned index)
+void core_turn(unsigned index)
 {
     struct core *core = &hv_cores[index];
+    struct vcpu *vcpu;
+    bool contended;
 
-    for (;;) {
-        bool contended;
-        /* Cleared before anything is looked at: what comes after is seen at the next turn. */
-        __atomic_store_n(&core->kick, 0, __ATOMIC_SEQ_CST);
-        core_fire_timers(core);
-        struct vcpu *vcpu = core_pick(core, &contended);
-        if (vcpu)
-            core_run_vcpu(core, vcpu, contended);
-        else
-            arch_idle(tq_first_tsc(&core->timers), &core->kick);
-    }
+    /* Cleared before anything is looked at: what comes after is seen at the next turn. */
+    __atomic_store_n(&core->kick, 0, __ATOMIC_SEQ_CST);
+    core_fire_timers(core);
+    vcpu = core_pick(core, &contended);
+    if (vcpu)
+        core_run_vcpu(core, vcpu, contended);
+    else
+        arch_idle(tq_first_tsc(&core->timers), &core->kick);
+}
+
+HV_NORETURN void core_run(unsigned index)
+{
+    for (;;)
+        core_turn(index);
 }

@@ -64,6 +64,7 @@ static const char *level_word(enum hv_log_level level)
         return "warning: ";
     case HV_LOG_DEBUG:
         return "debug: ";
+    case HV_LOG_NOTHING:
     case HV_LOG_INFO:
         break;
     }

@@ -63,9 +63,11 @@ void machine_start(const struct boot_info *info)
 
     for (unsigned i = 0; i < info->config.vm_count; i++) {
         struct vm *vm;
-        if (vm_create(&info->config.vms[i], info, &vm) == HV_OK)
+        if (vm_create(&info->config.vms[i], info, NULL, &vm) == HV_OK)
             made++;
     }
+    if (info->config.lab[0])
+        return;
     hv_info("%u of %u VMs are ready", made, info->config.vm_count);
     tq_timer_init(&input.poll, console_poll);
     core_timer_arm(0, &input.poll, arch_tsc() + 1);

@@ -25,6 +25,7 @@
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
+#include "hv/panic.h"
 #include "hv/string.h"
 
 #define COM1_PORT 0x3f8u
@@ -218,6 +219,15 @@ enum hv_err platform_create(struct vm *vm)
     make_legacy(p);
     make_acpi_and_pci(p);
     return attach_all(p);
+}
+
+void platform_destroy(struct vm *vm)
+{
+    const uint64_t pages = hv_align_up(sizeof(struct platform), HV_PAGE_BYTES) >> HV_PAGE_SHIFT;
+
+    if (vm->platform && page_alloc_free(machine_pages(), HPA((uint64_t)vm->platform), pages) != HV_OK)
+        hv_panic("vm %s: its devices are not ours", vm->config->name);
+    vm->platform = NULL;
 }
 
 void platform_reset(struct vm *vm)

@@ -11,6 +11,7 @@
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
+#include "hv/panic.h"
 #include "hv/platform.h"
 #include "hv/string.h"
 #include "hv/vm.h"
@@ -163,20 +164,27 @@ static enum hv_err vm_load(struct vm *vm)
 /* --- creation --- */
 
 /* Cores are dealt out in turn, so that vCPUs share one only when there are more of them. */
-static enum hv_err vm_make_vcpus(struct vm *vm)
+static unsigned deal_core(const struct vm *vm)
 {
     static unsigned next_core;
 
+    if (vm->extra && vm->extra->boot_core_only)
+        return 0;
+    do
+        next_core = (next_core + 1) % arch_core_count();
+    while (!hv_cores[next_core].online);
+    return next_core;
+}
+
+static enum hv_err vm_make_vcpus(struct vm *vm)
+{
     for (unsigned i = 0; i < vm->config->vcpus; i++) {
         struct vcpu *vcpu = arch_vcpu_create(vm, i);
         if (!vcpu)
             return HV_ERR_NO_MEMORY;
-        do
-            next_core = (next_core + 1) % arch_core_count();
-        while (!hv_cores[next_core].online);
-        core_add_vcpu(next_core, vcpu);
+        core_add_vcpu(deal_core(vm), vcpu);
         if (i == 0)
-            vm->home_core = next_core;
+            vm->home_core = vcpu->core;
         vm->vcpus[vm->vcpu_count++] = vcpu;
     }
     return HV_OK;
@@ -215,17 +223,19 @@ static enum hv_err vm_build(struct vm *vm, const struct boot_info *info)
 }
 
 enum hv_err vm_create(const struct config_vm *config, const struct boot_info *info,
-                      struct vm **made)
+                      const struct vm_extra *extra, struct vm **made)
 {
     void *memory;
     struct vm *vm;
     enum hv_err err = take_pages(sizeof(struct vm), PAGE_ALLOC_ZERO, &memory);
 
+    *made = NULL;
     if (err != HV_OK)
         return err;
     vm = memory;
     vm->index = vms_made;
     vm->config = config;
+    vm->extra = extra;
     vms[vms_made++] = vm;
     err = vm_build(vm, info);
     if (err != HV_OK) {
@@ -236,6 +246,29 @@ enum hv_err vm_create(const struct config_vm *config, const struct boot_info *in
     }
     *made = vm;
     return err;
+}
+
+static void give_pages(const void *start, uint64_t bytes)
+{
+    if (start && page_alloc_free(machine_pages(), HPA((uint64_t)start),
+                                 hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT) != HV_OK)
+        hv_panic("memory that is not ours: 0x%llx", (unsigned long long)(uint64_t)start);
+}
+
+void vm_destroy(struct vm *vm)
+{
+    HV_ASSERT(vm->index == vms_made - 1 && vm->extra && vm->extra->boot_core_only);
+    core_timer_cancel(vm->home_core, &vm->clock.wake);
+    platform_destroy(vm);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        core_remove_vcpu(vm->vcpus[i]);
+        arch_vcpu_destroy(vm->vcpus[i]);
+    }
+    arch_vm_destroy(vm);
+    for (unsigned i = 0; i < vm->memory.count; i++)
+        give_pages(vm->memory.slots[i].host, vm->memory.slots[i].bytes);
+    vms[--vms_made] = NULL;
+    give_pages(vm, sizeof(*vm));
 }
 
 /* --- stopping --- */
@@ -292,6 +325,11 @@ void vm_reset(struct vm *vm)
 
 void vm_report_end(struct vm *vm)
 {
+    if (vm->extra && vm->extra->ended) {
+        __atomic_store_n(&vm->phase, VM_ENDED, __ATOMIC_RELEASE);
+        vm->extra->ended(vm);
+        return;
+    }
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         arch_vcpu_describe(vm->vcpus[i]);
     hv_info("RESULT vm=%s status=%u reason=%s", vm->config->name, vm->exit_status, vm->exit_reason);

@@ -173,6 +173,7 @@ static void become_owner(struct percpu *cpu)
     }
     if (cpu)
         stop_other_cores(cpu);
+    log_set_level(HV_LOG_INFO);
     console_enter_panic();
 }
 

@@ -135,6 +135,14 @@ static __attribute__((noinline)) unsigned exit_observed(struct vmx_vcpu *v, uint
     return answer;
 }
 
+static COLD void entry_failure_observed(struct vmx_vcpu *v)
+{
+    for (struct vmx_observer *observer = v->observer; observer; observer = observer->next) {
+        if (observer->failed)
+            observer->failed(observer, v);
+    }
+}
+
 /*
  * The hot exits, decided before anything else and without a call: an instruction whose answer is
  * known beforehand, in a guest that does nothing unusual around it. Everything else (an observer,
@@ -189,8 +197,10 @@ unsigned vmx_exit(struct vmx_vcpu *v)
     unsigned next;
 
     if (HV_UNLIKELY(reason >= VMEXIT_COUNT || !dispatch[reason])) {
-        if (reason & VMX_EXIT_REASON_ENTRY_FAILURE)
+        if (reason & VMX_EXIT_REASON_ENTRY_FAILURE) {
+            entry_failure_observed(v);
             return exit_entry_failed(v) & EXIT_ANSWER_NEXT_MASK;
+        }
         return vmx_crash(v, "exit reason 0x%x, which nobody knows", reason);
     }
     v->exits[reason]++;
@@ -241,6 +251,8 @@ enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc)
         return next;
     next = vmx_run_guest(v);
     if (HV_UNLIKELY(next == VMX_ENTRY_FAILED)) {
+        v->exit.reason = 0;
+        entry_failure_observed(v);
         vmx_log_entry_failure(v);
         vm_crash(vcpu->vm, "vCPU %u: VM entry failed", vcpu->index);
         return VCPU_END;

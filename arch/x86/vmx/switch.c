@@ -192,6 +192,11 @@ void vmx_flush_guest_tlb(struct vmx_vcpu *v)
 
 /* --- creation --- */
 
+uint64_t vmx_xsave_bytes(void)
+{
+    return vmx_host_xcr0() ? cpuid(CPUID_LEAF_XSAVE, 0).ecx : 512;
+}
+
 void vmx_switch_reset(struct vmx_vcpu *v)
 {
     uint32_t mxcsr = MXCSR_INIT;
@@ -201,14 +206,14 @@ void vmx_switch_reset(struct vmx_vcpu *v)
     v->switched.xcr0 = XCR0_X87;
     v->switched.dr6 = DR6_INIT;
     /* XSTATE_BV 0 asks for the initial state of every component; MXCSR is loaded even then. */
-    memset(v->xsave, 0, vmx_host_xcr0() ? cpuid(CPUID_LEAF_XSAVE, 0).ecx : 512);
+    memset(v->xsave, 0, vmx_xsave_bytes());
     memcpy(v->xsave, &fcw, sizeof(fcw));
     memcpy((uint8_t *)v->xsave + XSAVE_MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
 }
 
 enum hv_err vmx_switch_create(struct vmx_vcpu *v)
 {
-    uint64_t bytes = vmx_host_xcr0() ? cpuid(CPUID_LEAF_XSAVE, 0).ecx : 512;
+    uint64_t bytes = vmx_xsave_bytes();
     hpa_t area;
     enum hv_err err = page_alloc_take(hv_pages(), hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT,
                                       PAGE_ALIGN_4K, PAGE_ALLOC_ZERO, &area);

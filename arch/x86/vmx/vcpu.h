@@ -100,6 +100,9 @@ struct vmx_vcpu;
 struct vmx_observer {
     void (*before)(struct vmx_observer *observer, struct vmx_vcpu *v);
     void (*after)(struct vmx_observer *observer, struct vmx_vcpu *v, unsigned answer);
+    /* An entry failed: v->exit.reason has bit 31, or is 0 and VMLAUNCH or VMRESUME itself failed
+     * (v->entry_status). NULL: not asked. */
+    void (*failed)(struct vmx_observer *observer, struct vmx_vcpu *v);
     struct vmx_observer *next; /* the list's own */
 };
 
@@ -168,6 +171,13 @@ enum vmx_attention {
     VMX_ATTENTION_WINDOW = 1u << 1,  /* a window exit is requested */
     VMX_ATTENTION_APICV = 1u << 3,   /* software has changed the APIC's page */
     VMX_ATTENTION_FLUSH = 1u << 2,   /* the guest's translations are stale: INVVPID before entry */
+};
+
+/* What the maker of a VM may have to say about it (struct vm_extra.arch); both may be called before
+ * the VM is complete. */
+struct vmx_customize {
+    void (*policy)(struct vmx_customize *customize, struct vm_policy *policy);
+    void (*refused)(struct vmx_customize *customize, const char *why);
 };
 
 /* One VM's part. */
@@ -333,6 +343,8 @@ void vmx_set_cpu_controls(struct vmx_vcpu *v, uint32_t set, uint32_t clear);
 /* --- switch.c --- */
 enum hv_err vmx_switch_create(struct vmx_vcpu *v) HV_MUST_CHECK;
 void vmx_switch_reset(struct vmx_vcpu *v);
+/* Size of the area that holds a vCPU's extended state. */
+uint64_t vmx_xsave_bytes(void);
 void vmx_vcpu_load(struct vmx_vcpu *v);
 void vmx_flush_guest_tlb(struct vmx_vcpu *v);
 /* Makes a VMCS that no core holds current here, to write it, and gives it back cleared. */
@@ -379,6 +391,8 @@ void vmx_log_entry_failure(struct vmx_vcpu *v);
 const struct vmx_caps *vmx_host_caps(void);
 /* State components that the host saves and guests may enable; 0: no XSAVE. */
 uint64_t vmx_host_xcr0(void);
+/* What CPUID leaf 0DH.1 says of the compacted format's size with all of them enabled. */
+uint32_t vmx_host_compacted_bytes(void);
 
 /* --- handlers: exit_*.c --- */
 #define EXIT(number, name, handler, needs, experiment, sdm, doc) unsigned handler(struct vmx_vcpu *v);

@@ -5,6 +5,7 @@
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
+#include "hv/panic.h"
 #include "hv/string.h"
 
 static enum hv_err take(uint64_t bytes, void **out)
@@ -18,6 +19,13 @@ static enum hv_err take(uint64_t bytes, void **out)
     return err;
 }
 
+static void give(const void *start, uint64_t bytes)
+{
+    if (start && page_alloc_free(machine_pages(), HPA((uint64_t)start),
+                                 hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT) != HV_OK)
+        hv_panic("memory that is not ours: 0x%llx", (unsigned long long)(uint64_t)start);
+}
+
 /* --- policy --- */
 
 static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t apic_id)
@@ -28,6 +36,7 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
         .vcpus = x->vm->config->vcpus,
         .tsc_hz = arch_tsc_hz(),
         .xcr0_supported = vmx_host_xcr0(),
+        .compacted_bytes = vmx_host_compacted_bytes(),
         .xsaves = x->controls.cpu2 & CPU2_ENABLE_XSAVES_XRSTORS,
         .rdtscp = x->controls.cpu2 & CPU2_ENABLE_RDTSCP,
         .invpcid = x->controls.cpu2 & CPU2_ENABLE_INVPCID,
@@ -38,6 +47,7 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
  * must be refused, as a processor without the feature does. */
 static enum hv_err make_controls(struct vmx_vm *x)
 {
+    struct vmx_customize *customize = x->vm->extra ? x->vm->extra->arch : NULL;
     struct vmx_refusal why;
     struct cpuid_view *view;
     void *scratch;
@@ -52,6 +62,8 @@ static enum hv_err make_controls(struct vmx_vm *x)
                                       : VM_INTERRUPTS_VMM);
     x->policy.cr0_trapped |= CR0_CD | CR0_NW;
     x->policy.exception_bitmap = 1u << X86_EXC_DB | 1u << X86_EXC_AC | 1u << X86_EXC_MC;
+    if (customize)
+        customize->policy(customize, &x->policy);
     err = vmx_policy_to_controls(&x->policy, vmx_host_caps(), &x->controls, &why);
     if (err == HV_OK) {
         const struct cpuid_view_request request = cpuid_request(x, 0);
@@ -65,12 +77,13 @@ static enum hv_err make_controls(struct vmx_vm *x)
         vmx_apicv_make_controls(x);
     if (err != HV_OK) {
         vmx_refusal_text(text, sizeof(text), &why);
-        hv_error("vm %s: %s", x->vm->config->name, text);
+        if (customize)
+            customize->refused(customize, text);
+        else
+            hv_error("vm %s: %s", x->vm->config->name, text);
     }
-    return page_alloc_free(machine_pages(), HPA((uint64_t)scratch),
-                           hv_align_up(sizeof(*view), HV_PAGE_BYTES) >> HV_PAGE_SHIFT) == HV_OK
-               ? err
-               : HV_ERR_INVALID;
+    give(scratch, sizeof(*view));
+    return err;
 }
 
 static enum hv_err make_bitmaps(struct vmx_vm *x)
@@ -181,4 +194,32 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     vmx_apicv_update_mode(v);
     vmx_guest_state_reset(v);
     vmx_vmcs_return(v);
+}
+
+void arch_vcpu_destroy(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    core_timer_cancel(v->vcpu.core, &v->apic_timer);
+    arch_vcpu_release(vcpu);
+    give((void *)v->vmcs.v, HV_PAGE_BYTES);
+    give(v->xsave, vmx_xsave_bytes());
+    give(v->lapic, sizeof(struct lapic));
+    give(v, sizeof(*v));
+}
+
+void arch_vm_destroy(struct vm *vm)
+{
+    struct vmx_vm *x = vm->arch;
+
+    if (!x)
+        return;
+    if (x->ept.root) {
+        ept_destroy(&x->ept);
+        if (x->eptp && invept(INVEPT_GLOBAL, 0) != VMX_OK)
+            hv_panic("INVEPT failed");
+    }
+    give((void *)x->msr_bitmap.v, HV_PAGE_BYTES);
+    give((void *)x->io_bitmaps.v, 2 * HV_PAGE_BYTES);
+    give(x, sizeof(*x));
 }

@@ -28,6 +28,11 @@ HV_NORETURN void arch_reset(void);
 /* Second-level tables over vm->memory and what else the processor needs for a VM. */
 enum hv_err arch_vm_create(struct vm *vm) HV_MUST_CHECK;
 
+/* Gives back what they have taken; vCPUs first. On the boot core, with all parked. vm->arch may be
+ * NULL, and what it points to half built. */
+void arch_vcpu_destroy(struct vcpu *vcpu);
+void arch_vm_destroy(struct vm *vm);
+
 /* A vCPU in the state after power-on (the first one ready to be given an entry point, the others
  * waiting for a start-up message). NULL: no memory, or the policy was refused (logged). */
 struct vcpu *arch_vcpu_create(struct vm *vm, unsigned index);

@@ -17,6 +17,7 @@
 #define CONFIG_MAX_MODULES 16
 #define CONFIG_NAME_BYTES 32
 #define CONFIG_PATH_BYTES 128
+#define CONFIG_EXPERIMENT_BYTES 48
 #define CONFIG_CMDLINE_BYTES 1024
 #define CONFIG_MIN_MEMORY_BYTES (UINT64_C(1) << 20)
 #define CONFIG_MAX_MEMORY_BYTES (UINT64_C(1) << 40)
@@ -52,6 +53,8 @@ struct config_vm {
 struct config {
     enum config_console console;
     enum config_on_exit on_exit;
+    char lab[CONFIG_PATH_BYTES];               /* empty: no laboratory, there are VMs */
+    char experiment[CONFIG_EXPERIMENT_BYTES];  /* empty: all of them */
     struct config_vm vms[CONFIG_MAX_VMS];
     unsigned vm_count;
 };

@@ -7,7 +7,8 @@
 
 #include "hv/types.h"
 
-enum hv_log_level { HV_LOG_ERROR, HV_LOG_WARN, HV_LOG_INFO, HV_LOG_DEBUG };
+/* HV_LOG_NOTHING: for log_set_level only. */
+enum hv_log_level { HV_LOG_NOTHING, HV_LOG_ERROR, HV_LOG_WARN, HV_LOG_INFO, HV_LOG_DEBUG };
 
 void hv_log(enum hv_log_level level, const char *format, ...) HV_PRINTF(2, 3);
 

@@ -21,6 +21,9 @@
 /* Makes the VM's devices and registers them on its bus. */
 enum hv_err platform_create(struct vm *vm) HV_MUST_CHECK;
 
+/* Gives its memory back. With the VM ended. */
+void platform_destroy(struct vm *vm);
+
 /* Power-on state of every device. With the VM stopped. */
 void platform_reset(struct vm *vm);
 

@@ -61,9 +61,17 @@ struct vcpu {
     struct vcpu *next;       /* on the same core */
 };
 
+/* What a VM has beyond its section of the operator's file; for VMs that Trapline makes of itself. */
+struct vm_extra {
+    bool boot_core_only;            /* its vCPUs live on the boot core */
+    void *arch;                     /* for arch_vm_create */
+    void (*ended)(struct vm *vm);   /* is told of the end, which then does not count for the machine's */
+};
+
 struct vm {
     unsigned index;
     const struct config_vm *config;
+    const struct vm_extra *extra; /* NULL: none */
     enum vm_phase phase;     /* atomic */
     unsigned parked;         /* atomic: vCPUs that have stopped for the phase */
     bool result_claimed;     /* atomic: somebody writes the result below */
@@ -97,9 +105,15 @@ extern struct core hv_cores[HV_MAX_CORES];
 /* --- vmm/core/vm.c --- */
 
 /* Builds a VM from its section of the operator's file: memory, platform, vCPUs, kernel. Messages
- * name the section. Boot core only, before the cores run. */
+ * name the section. `extra` may be NULL; what it points to outlives the VM. Boot core only, before
+ * the cores run, or with extra->boot_core_only.
+ * On an error *made is the VM, ended, or NULL. */
 enum hv_err vm_create(const struct config_vm *config, const struct boot_info *info,
-                      struct vm **made) HV_MUST_CHECK;
+                      const struct vm_extra *extra, struct vm **made) HV_MUST_CHECK;
+
+/* Gives everything back that the VM made last has taken. It has ended, every vCPU is parked, and it
+ * was made with extra->boot_core_only. Boot core only, between two turns. */
+void vm_destroy(struct vm *vm);
 
 /* Stops a VM from any core: records the first caller's status and reason (a short word), tells all
  * its vCPUs. Returns at once; the vCPUs stop when they next leave the guest. */
@@ -139,8 +153,14 @@ void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds
 /* The loop of one core; never returns. */
 HV_NORETURN void core_run(unsigned index);
 
+/* One turn of it: timers, then a vCPU until something has to be done for others, or sleep. */
+void core_turn(unsigned index);
+
 /* Gives a vCPU to a core. Boot core only, before the cores run. */
 void core_add_vcpu(unsigned core, struct vcpu *vcpu);
+
+/* Takes it away again. On the vCPU's core, with the vCPU parked. */
+void core_remove_vcpu(struct vcpu *vcpu);
 
 /* An event for this vCPU was posted, from any core: its core will look. */
 void vcpu_wake(struct vcpu *vcpu);

@@ -1,0 +1,51 @@
+/*
+ * Between the files of the laboratory only. See x86/lab.h.
+ */
+#ifndef ARCH_X86_VMX_LAB_INTERNAL_H
+#define ARCH_X86_VMX_LAB_INTERNAL_H
+
+#include "arch/x86/vmx/vcpu.h"
+#include "x86/lab.h"
+
+#define LAB_PAGES 16
+
+/* One run of one variant, and all that it needs; too large for a stack. */
+struct lab {
+    const struct lab_experiment *experiment;
+    const struct lab_variant *variant;
+    struct config_vm config;
+    struct vm_extra extra;
+    struct vmx_customize customize;
+    struct vmx_observer observer;
+    struct tq_timer watchdog;
+    struct vm *vm;
+    struct vmx_vcpu *vcpu;
+    bool recording;
+    bool called;               /* this exit is the guest's word to the laboratory */
+    struct lab_record *open;   /* of the exit that is being handled */
+    bool full;                 /* one experiment, shown in full */
+    char refusal[200];         /* why it is skipped; empty: it is not */
+    void *pages[LAB_PAGES];
+    unsigned verdicts[4];      /* by enum lab_verdict, over all variants */
+    struct lab_observed observed;
+};
+
+/* --- lab_action.c --- */
+
+/* Policy wishes and numbers, before the VM is built. */
+void lab_apply_policy(struct lab *lab, struct vm_policy *policy);
+/* Everything else of one stage; the VMCS is current. False: lab->refusal says why. */
+bool lab_apply_stage(struct lab *lab, unsigned stage);
+void lab_free_pages(struct lab *lab);
+void lab_add_value(struct lab *lab, const char *name, uint64_t value);
+
+/* --- lab_record.c --- */
+void lab_observe(struct lab *lab);
+
+/* --- lab_print.c --- */
+void lab_print(const char *format, ...) HV_PRINTF(1, 2);
+void lab_print_header(const struct boot_info *info);
+void lab_print_run(struct lab *lab);
+enum lab_verdict lab_print_verdict(struct lab *lab);
+
+#endif
