@@ -52,6 +52,7 @@ static struct cpuid_view_request request(void)
         .vcpus = 4,
         .tsc_hz = 2112000000,
         .xcr0_supported = 0x2e7,
+        .compacted_bytes = 576 + 256 + 64 + 512 + 1024 + 8,
         .xsaves = true,
         .rdtscp = true,
         .invpcid = true,
@@ -180,6 +181,7 @@ static void xsave_follows_what_may_be_enabled(void **state)
     assert_int_equal(get(0xd, 3).eax, 0);
     r.xcr0_supported = 3;
     r.xsaves = false;
+    r.compacted_bytes = 576;
     cpuid_view_make(&view, &r);
     assert_int_equal(get(0xd, 0).ecx, 576);
     assert_int_equal(get(0xd, 1).eax, 7);
@@ -202,6 +204,17 @@ static void xsave_area_sizes_are_the_sums_of_their_components(void **state)
     assert_int_equal(cpuid_view_xsave_bytes(&view, 0x2e7, true), 576 + 256 + 64 + 512 + 1024 + 8);
     assert_int_equal(cpuid_view_xsave_bytes(&view, 0x203, true), 576 + 8);
     assert_int_equal(cpuid_view_xsave_bytes(&view, 0x203, false), 2696);
+}
+
+/* The guest corrupted its own registers with XSAVES on such a processor. */
+static void a_processor_that_contradicts_itself_has_no_compacted_format(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.compacted_bytes = 2696;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(0xd, 1).eax, CPUID_D_1_EAX_XSAVEOPT | CPUID_D_1_EAX_XGETBV_1);
 }
 
 static void controls_that_are_off_hide_their_instructions(void **state)
@@ -245,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup(topology_has_the_vms_vcpus, setup),
         cmocka_unit_test_setup(xsave_follows_what_may_be_enabled, setup),
         cmocka_unit_test_setup(xsave_area_sizes_are_the_sums_of_their_components, setup),
+        cmocka_unit_test_setup(a_processor_that_contradicts_itself_has_no_compacted_format, setup),
         cmocka_unit_test_setup(controls_that_are_off_hide_their_instructions, setup),
         cmocka_unit_test_setup(cr4_is_what_cpuid_shows, setup),
         cmocka_unit_test_setup(addresses_are_those_of_four_levels, setup),

@@ -22,6 +22,7 @@ static struct {
     bool valid;
     struct vmx_caps caps;
     uint64_t xcr0;
+    uint32_t compacted_bytes;
 } host;
 
 const struct vmx_caps *vmx_host_caps(void)
@@ -32,6 +33,11 @@ const struct vmx_caps *vmx_host_caps(void)
 uint64_t vmx_host_xcr0(void)
 {
     return host.xcr0;
+}
+
+uint32_t vmx_host_compacted_bytes(void)
+{
+    return host.compacted_bytes;
 }
 
 static uint64_t source_rdmsr(void *context, uint32_t index)
@@ -79,6 +85,10 @@ static void core_set_registers(const struct vmx_caps *caps)
     write_cr4((cr4 | CR4_VMXE | caps->cr4_fixed0) & caps->cr4_fixed1);
     if (core_xcr0() & XCR0_PKRU)
         wrpkru(0);
+    if (core_xcr0()) {
+        xsetbv(0, core_xcr0());
+        host.compacted_bytes = cpuid(CPUID_LEAF_XSAVE, 1).ebx;
+    }
     if (caps->xsaves)
         wrmsr(MSR_IA32_XSS, 0);
 }

@@ -216,11 +216,24 @@ static uint32_t view_xsave_components(const struct cpuid_view_request *r, struct
     return end;
 }
 
+/* A processor that contradicts itself about the compacted format is not to be trusted with it: Bochs
+ * 2.7 tells the standard size, and its XSAVEC and XSAVES put components where XRSTORS does not look
+ * for them. */
+static uint32_t view_xsave_features(const struct cpuid_view *view,
+                                    const struct cpuid_view_request *r, uint32_t host)
+{
+    uint32_t features = CPUID_D_1_EAX_XSAVEOPT | CPUID_D_1_EAX_XGETBV_1;
+
+    if (cpuid_view_xsave_bytes(view, r->xcr0_supported, true) == r->compacted_bytes)
+        features |= CPUID_D_1_EAX_XSAVEC | (r->xsaves ? CPUID_D_1_EAX_XSAVES : 0);
+    return host & features;
+}
+
 static void view_xsave(struct cpuid_view *view, const struct cpuid_view_request *r)
 {
     struct cpuid_view_leaf *leaf = &view->basic[CPUID_LEAF_XSAVE];
     struct cpuid_regs components[32];
-    struct cpuid_regs host1;
+    struct cpuid_regs *features;
     unsigned last = 2;
 
     if (!r->xcr0_supported)
@@ -230,17 +243,15 @@ static void view_xsave(struct cpuid_view *view, const struct cpuid_view_request 
     *view_add(view, leaf, CPUID_DYNAMIC_XSAVE) =
         (struct cpuid_regs){ (uint32_t)r->xcr0_supported, bytes, bytes,
                              (uint32_t)(r->xcr0_supported >> 32) };
-    host1 = r->host(CPUID_LEAF_XSAVE, 1);
-    *view_add(view, leaf, CPUID_DYNAMIC_XSAVEC) = (struct cpuid_regs){
-        host1.eax & (CPUID_D_1_EAX_XSAVEOPT | CPUID_D_1_EAX_XSAVEC | CPUID_D_1_EAX_XGETBV_1 |
-                     (r->xsaves ? CPUID_D_1_EAX_XSAVES : 0)),
-        bytes, 0, 0 };
+    features = view_add(view, leaf, CPUID_DYNAMIC_XSAVEC);
     for (unsigned i = 2; i < 32; i++) {
         if (components[i].eax)
             last = i + 1;
     }
     for (unsigned i = 2; i < last; i++)
         *view_add(view, leaf, CPUID_STATIC) = components[i];
+    *features = (struct cpuid_regs){
+        view_xsave_features(view, r, r->host(CPUID_LEAF_XSAVE, 1).eax), bytes, 0, 0 };
 }
 
 static void view_time(struct cpuid_view *view, const struct cpuid_view_request *r)

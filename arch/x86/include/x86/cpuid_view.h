@@ -58,6 +58,7 @@ struct cpuid_view_request {
     unsigned vcpus;           /* of the VM */
     uint64_t tsc_hz;          /* as measured: what the guest is told */
     uint64_t xcr0_supported;  /* state components that the VM may enable */
+    uint32_t compacted_bytes; /* the processor's leaf 0DH.1 EBX with just those enabled */
     bool xsaves, rdtscp, invpcid; /* what the controls let through */
 };
 
