@@ -42,15 +42,15 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
 {
     struct vm *vm = console_owner();
 
-    for (unsigned i = 0; vm && i < CONSOLE_BATCH; i++) {
+    for (unsigned i = 0; i < CONSOLE_BATCH; i++) {
         if (!input.holds) {
-            int byte = console_read();
+            int byte = console_read(); /* which also draws what the screen has pending */
             if (byte < 0)
                 break;
             input.held = (uint8_t)byte;
             input.holds = true;
         }
-        if (platform_console_input(vm, &input.held, 1) == 0)
+        if (!vm || platform_console_input(vm, &input.held, 1) == 0)
             break;
         input.holds = false;
     }

@@ -119,7 +119,8 @@ static unsigned vm_memory_map(const struct vm *vm, struct loader_range map[8])
     map[count++] = (struct loader_range){ base_end, one_mb - base_end, LOADER_RANGE_RESERVED };
     if (low > one_mb)
         map[count++] = (struct loader_range){ one_mb, low - one_mb, LOADER_RANGE_RAM };
-    map[count++] = (struct loader_range){ PLATFORM_ECAM_BASE, 0x100000, LOADER_RANGE_RESERVED };
+    map[count++] = (struct loader_range){ PLATFORM_ECAM_BASE, PLATFORM_ECAM_BYTES,
+                                          LOADER_RANGE_RESERVED };
     if (high)
         map[count++] = (struct loader_range){ PLATFORM_HIGH_RAM_START, high, LOADER_RANGE_RAM };
     return count;

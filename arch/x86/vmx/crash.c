@@ -81,32 +81,6 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...)
     return EXIT_KEEP | VCPU_END;
 }
 
-/* VMLAUNCH or VMRESUME went on to the next instruction: SDM "VM-Instruction Error Numbers". */
-void vmx_log_entry_failure(struct vmx_vcpu *v)
-{
-    bool invalid = v->entry_status & 1;
-    uint64_t number = 0;
-
-    if (invalid) {
-        hv_error("vm %s vCPU %u: VM entry: VMfailInvalid (no current VMCS, or it is a shadow VMCS)",
-                 v->vcpu.vm->config->name, v->vcpu.index);
-        return;
-    }
-    vmread(VMCS_VM_INSTRUCTION_ERROR, &number);
-    hv_error("vm %s vCPU %u: VM entry: VMfailValid, error %llu: %s", v->vcpu.vm->config->name,
-             v->vcpu.index, (unsigned long long)number,
-             vmx_instruction_error_text((uint32_t)number));
-}
-
-/* An entry that got as far as loading guest state: exit reason with bit 31. */
-unsigned exit_entry_failed(struct vmx_vcpu *v)
-{
-    v->exit.qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
-    v->exit.vect_info = 0;
-    return vmx_crash(v, "VM entry refused: %s (qualification %llu)", vmx_exit_reason_name(v->exit.reason),
-                     (unsigned long long)v->exit.qualification);
-}
-
 void arch_vcpu_describe(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);

@@ -12,8 +12,11 @@
 
 static void set_tsc_offset(struct vmx_vcpu *v, uint64_t offset)
 {
+    uint64_t delta = offset - v->tsc_offset;
+
     v->tsc_offset = offset;
     vmcs_write(VMCS_TSC_OFFSET, offset);
+    lapic_tsc_changed(v->lapic, (int64_t)delta);
 }
 
 static bool write_tsc(struct vmx_vcpu *v, uint64_t value)

@@ -383,6 +383,10 @@ void vmx_apicv_clear(struct vmx_vcpu *v);
 
 /* Stops the VM with all that is known about the exit: reason, qualification, registers. */
 unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
+
+/* --- entry_failure.c --- */
+
+/* After VMfailInvalid or VMfailValid: says why, by the explainer. */
 void vmx_log_entry_failure(struct vmx_vcpu *v);
 
 /* --- core_enable.c --- */

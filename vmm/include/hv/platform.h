@@ -12,6 +12,7 @@
 /* Guest-physical layout. RAM below the hole, the rest from 4 GB up. */
 #define PLATFORM_LOW_RAM_END UINT64_C(0xC0000000)
 #define PLATFORM_ECAM_BASE UINT64_C(0xE0000000)
+#define PLATFORM_ECAM_BYTES UINT64_C(0x4000000) /* reserved for it; the first bus is there */
 #define PLATFORM_HIGH_RAM_START UINT64_C(0x100000000)
 
 /* Ports that the guest's ACPI tables name. */
