@@ -78,6 +78,10 @@ void vmx_queue_exception(struct vmx_vcpu *v, uint8_t vector, bool has_error, uin
         info = vmx_intr_make(VMX_INTR_HARDWARE_EXCEPTION, X86_EXC_DF, !real_mode);
         error = 0;
     }
+    /* The processor sets RF in what a fault pushes, so that an instruction breakpoint is not met
+     * again after IRET; for an injected one it pushes RF as it stands. */
+    if (vmx_intr_vector(info) != X86_EXC_DB && vmx_intr_vector(info) != X86_EXC_DF)
+        vmcs_write(VMCS_GUEST_RFLAGS, vmcs_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
     /* What was being delivered is dropped: the exception's handler returns to the instruction, or
      * the event comes again (SDM "Information for VM Exits That Occur During Event Delivery"). */
     if (vmx_intr_type(first) == VMX_INTR_HARDWARE_EXCEPTION || vmx_intr_is_software(first))
@@ -181,9 +185,15 @@ static unsigned take_init_and_sipi(struct vmx_vcpu *v)
 /* NMI or interrupt, if nothing else is to be delivered and the guest can take it. */
 static void choose_event(struct vmx_vcpu *v, uint32_t blocking)
 {
+    const uint64_t debug_traps =
+        VMX_PENDING_DBG_ENABLED | VMX_PENDING_DBG_BS | VMX_PENDING_DBG_RTM;
     const uint32_t nmi_blocked = VMX_BLOCKING_BY_NMI | VMX_BLOCKING_BY_MOV_SS | VMX_BLOCKING_BY_STI;
 
     if (v->event.info)
+        return;
+    /* A debug trap of the last instruction comes first, and an entry that injects would lose it
+     * (SDM "Delivery of Pending Debug Exceptions after VM Entry"): the windows come after it. */
+    if (HV_UNLIKELY(vmcs_read(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS) & debug_traps))
         return;
     if ((v->lapic->attention.half.owner & LAPIC_ATTENTION_NMI) && !(blocking & nmi_blocked)) {
         if (lapic_take_nmi(v->lapic))
@@ -197,10 +207,18 @@ static void choose_event(struct vmx_vcpu *v, uint32_t blocking)
     }
 }
 
-static void write_event(struct vmx_vcpu *v)
+static void write_event(struct vmx_vcpu *v, uint32_t blocking)
 {
+    const uint32_t shadow = VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS;
+
     if (!v->event.info)
         return;
+    /* Delivery ends the blocking. Left in, a single-step #DB after STI that goes back in would fail
+     * the entry: with TF and this blocking, a pending single step is expected (SDM "Checks on Guest
+     * Non-Register State"). */
+    if (HV_UNLIKELY(blocking & shadow) &&
+        vmx_intr_type(v->event.info) == VMX_INTR_HARDWARE_EXCEPTION)
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY_STATE, blocking & ~shadow);
     if (v->event.info & VMX_INTR_ERROR_CODE)
         vmcs_write(VMCS_ENTRY_EXCEPTION_ERROR_CODE, v->event.error);
     if (vmx_intr_is_software(v->event.info))
@@ -228,21 +246,21 @@ unsigned vmx_prepare_events(struct vmx_vcpu *v)
 {
     uint32_t blocking;
 
-    if (v->attention & VMX_ATTENTION_FLUSH) {
-        vmx_flush_guest_tlb(v);
-        v->attention &= ~(uint32_t)VMX_ATTENTION_FLUSH;
-    }
     lapic_sync(v->lapic);
     if (HV_UNLIKELY(v->lapic->attention.half.owner & (LAPIC_ATTENTION_INIT | LAPIC_ATTENTION_SIPI)) ||
         HV_UNLIKELY(v->run_state == VMX_WAIT_FOR_SIPI)) {
         if (take_init_and_sipi(v) == VCPU_BLOCK)
             return VCPU_BLOCK;
     }
+    if (v->attention & VMX_ATTENTION_FLUSH) { /* also for INIT, just now */
+        vmx_flush_guest_tlb(v);
+        v->attention &= ~(uint32_t)VMX_ATTENTION_FLUSH;
+    }
     if (v->apicv)
         vmx_apicv_prepare(v);
     blocking = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
     choose_event(v, blocking);
-    write_event(v);
+    write_event(v, blocking);
     v->attention &= ~(uint32_t)(VMX_ATTENTION_EVENT | VMX_ATTENTION_APICV);
     open_windows(v);
     return VCPU_RUN;

@@ -55,8 +55,12 @@ unsigned exit_cpuid(struct vmx_vcpu *v)
 
 unsigned exit_hlt(struct vmx_vcpu *v)
 {
+    uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+
+    if (HV_UNLIKELY(rflags & RFLAGS_TF))
+        return EXIT_NEXT | VCPU_RUN; /* the single-step trap ends the halt at once */
     v->run_state = VMX_HALTED;
-    v->halted_with_if = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+    v->halted_with_if = rflags & RFLAGS_IF;
     if (v->apicv)
         lapic_page_changed(v->lapic);
     return EXIT_NEXT | VCPU_BLOCK;

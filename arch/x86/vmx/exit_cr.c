@@ -79,6 +79,12 @@ static bool code_is_64bit(void)
     return vmcs_read(VMCS_GUEST_CS_ACCESS_RIGHTS) & VMX_AR_L;
 }
 
+/* IA-32e mode knows no 16-bit TSS: "Initializing IA-32e Mode". */
+static bool task_is_32bit(void)
+{
+    return (vmcs_read(VMCS_GUEST_TR_ACCESS_RIGHTS) & VMX_AR_TYPE_MASK) == VMX_AR_TYPE_TSS_BUSY;
+}
+
 static bool cr0_value_ok(struct vmx_vcpu *v, uint64_t value, uint64_t cr4, uint64_t efer)
 {
     bool paging_on = value & CR0_PG;
@@ -110,7 +116,8 @@ static bool set_cr0(struct vmx_vcpu *v, uint64_t value)
     value &= CR0_DEFINED | ~UINT64_C(0xffffffff);
     if (!cr0_value_ok(v, value, cr4, efer))
         return false;
-    if (turns_on && (efer & EFER_LME) && (!(cr4 & CR4_PAE) || code_is_64bit()))
+    if (turns_on && (efer & EFER_LME) &&
+        (!(cr4 & CR4_PAE) || code_is_64bit() || !task_is_32bit()))
         return false;
     if (((old ^ value) & pdpte_bits) && pae_paging(value, cr4, efer & EFER_LME ? EFER_LMA : 0) &&
         !load_pdptes(v))

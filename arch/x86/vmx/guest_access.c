@@ -440,6 +440,8 @@ unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn)
         v->exit.length = insn->length_bytes;
         return EXIT_NEXT | VCPU_RUN;
     case EMUL_AGAIN:
+        vmx_end_iteration(v);
+        return EXIT_KEEP | VCPU_RUN;
     case EMUL_RETRY:
         return EXIT_KEEP | VCPU_RUN;
     case EMUL_FAULT:

@@ -6,6 +6,7 @@
  * SDM volume 3 "VM Exits", "VM Entries".
  */
 #include "arch/x86/vmx/vcpu.h"
+#include "x86/msr.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* What an instruction's end ends. */
@@ -54,11 +55,29 @@ static COLD void blocking_end(uint64_t blocking)
                blocking & ~(uint64_t)BLOCKING_ENDS);
 }
 
-/* A single step over the instruction is owed: SDM "Single-Step Exception Condition". */
-static COLD void single_step_owed(void)
+/* RF ends with the instruction (an EPT violation saves it as 1); with TF a single step over it is
+ * owed, unless only branches are to trap: SDM "Single-Step Exception Condition", "Saving RIP, RSP,
+ * RFLAGS, and SSP". */
+static COLD void flags_end(uint64_t rflags)
 {
-    vmcs_write(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS,
-               vmcs_read(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS) | VMX_PENDING_DBG_BS);
+    if (rflags & RFLAGS_RF)
+        vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~(uint64_t)RFLAGS_RF);
+    if ((rflags & RFLAGS_TF) && !(vmcs_read(VMCS_GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF))
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS,
+                   vmcs_read(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS) | VMX_PENDING_DBG_BS);
+}
+
+/* Between two iterations RIP and RF say that the instruction goes on. */
+void vmx_end_iteration(struct vmx_vcpu *v)
+{
+    uint64_t blocking = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
+    uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+
+    (void)v;
+    if (blocking & BLOCKING_ENDS)
+        blocking_end(blocking);
+    flags_end(rflags & ~(uint64_t)RFLAGS_RF);
+    vmcs_write(VMCS_GUEST_RFLAGS, rflags | RFLAGS_RF);
 }
 
 /* Moves RIP past the instruction that exited, ends the blocking by STI and MOV SS, and raises the
@@ -69,14 +88,16 @@ ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
     uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
     uint64_t next = rip + length;
     uint64_t blocking = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
+    uint64_t rflags;
 
     if (HV_UNLIKELY((rip ^ next) >> 32))
         next = rip_wrap(v, next);
     vmcs_write(VMCS_GUEST_RIP, next);
     if (HV_UNLIKELY(blocking & BLOCKING_ENDS))
         blocking_end(blocking);
-    if (HV_UNLIKELY(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-        single_step_owed();
+    rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+    if (HV_UNLIKELY(rflags & (RFLAGS_TF | RFLAGS_RF)))
+        flags_end(rflags);
 }
 
 /* --- dispatch --- */

@@ -230,6 +230,9 @@ unsigned vmx_run_guest(struct vmx_vcpu *v);
 /* Called by entry.asm after each exit: first the hot way, then, if it says false, the long one. */
 bool vmx_exit_hot(struct vmx_vcpu *v) __attribute__((no_caller_saved_registers));
 unsigned vmx_exit(struct vmx_vcpu *v);
+/* An iteration of a string instruction is done and others follow: ends the blocking by STI and
+ * MOV SS and raises the single-step trap, as after an instruction, but leaves RIP. */
+void vmx_end_iteration(struct vmx_vcpu *v);
 
 /* On the vCPU's own core, or before it runs. The one added last sees an exit first. Removing one that
  * is not there does nothing. */
