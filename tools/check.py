@@ -168,8 +168,7 @@ def check_fuzz(count, options):
 
 def check_system(count, options):
     import framework  # pexpect is needed only here
-    import run as system_run
-    cases = system_run.load_cases(os.path.join(TOP, "tests", "system", "cases.py"))
+    cases = framework.load_cases(os.path.join(TOP, "tests", "system", "cases.py"))
     chosen = [test for test in cases if options.long or not test.long]
     flavours = sorted({test.kernel or "cloud" for test in chosen})
     ready = True

@@ -2,6 +2,7 @@
 end. Two run at a time, each in a folder of its own under build/system, each with a time limit.
 """
 import concurrent.futures
+import importlib.util
 import os
 import re
 import shutil
@@ -49,6 +50,14 @@ class Test:
         self.host, self.cpus, self.memory, self.cpu_model = host, cpus, memory, cpu_model
         self.kernel, self.files, self.limit_s = kernel, files or {}, limit_s
         self.long, self.needs, self.arguments = long, needs, list(arguments)
+
+
+def load_cases(path):
+    """The list TESTS of a file of cases."""
+    spec = importlib.util.spec_from_file_location("cases", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.TESTS
 
 
 class Failure(Exception):

@@ -5,20 +5,12 @@ The last line is "N passed, N failed"; the exit status is 1 if any failed.
 """
 import argparse
 import fnmatch
-import importlib.util
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import framework  # noqa: E402
-
-
-def load_cases(path):
-    spec = importlib.util.spec_from_file_location("cases", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.TESTS
 
 
 def select(tests, options):
@@ -48,7 +40,7 @@ def main():
     parser.add_argument("--cases", default=os.path.join(HERE, "cases.py"),
                         help="the file with the list (default: cases.py)")
     options = parser.parse_args()
-    tests = select(load_cases(options.cases), options)
+    tests = select(framework.load_cases(options.cases), options)
     if options.list:
         for test in tests:
             print(f"{test.name:<44} {test.host:<6} at most {test.limit_s} s")
