@@ -271,7 +271,15 @@ void lab_expected_text(const struct lab_variant *variant, char *out, size_t byte
     hv_snprintf(out, bytes, "none");
     for (unsigned i = 0; i < variant->expect_count; i++) {
         const struct lab_expect *e = &variant->expects[i];
-        if (e->kind != LAB_EXPECT_VALUE && e->most)
-            at = add_reason(out, bytes, at, e->reason, e->least, e->most);
+        unsigned least = e->least, most = e->most;
+        if (e->kind == LAB_EXPECT_VALUE || !e->most)
+            continue;
+        /* Neighbours of one reason, as lab_observed_text() shows them. */
+        for (; i + 1 < variant->expect_count && e[1].kind == e->kind && e[1].reason == e->reason; i++) {
+            least += variant->expects[i + 1].least;
+            most += variant->expects[i + 1].most;
+            e++;
+        }
+        at = add_reason(out, bytes, at, e->reason, least, most);
     }
 }
