@@ -23,6 +23,13 @@ static const struct section {
     { "mmio", test_mmio },
     { "exception", test_exception },
     { "paging", test_paging },
+    { "debug", test_debug },
+    { "time", test_time },
+    { "pic", test_pic },
+    { "lapic", test_lapic },
+    { "x2apic", test_x2apic },
+    { "ioapic", test_ioapic },
+    { "device", test_device },
 };
 
 /* --- telling --- */
@@ -73,6 +80,8 @@ void check_near(const char *name, uint64_t seen, uint64_t expected, unsigned per
 {
     uint64_t off = seen > expected ? seen - expected : expected - seen;
 
+    if (!is_strict()) /* an emulator whose time is that of a busy machine */
+        permille += 500;
     check(off <= expected / 1000 * permille + permille, name, "%lu, expected %lu within %u/1000",
           seen, expected, permille);
 }

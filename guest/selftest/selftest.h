@@ -65,6 +65,19 @@ extern uint8_t snippet_code[64], snippet_operand[64];
 /* A page of our own, for whatever a check needs. */
 extern uint8_t scratch[2 * PAGE_BYTES];
 
+/* --- interrupts --- */
+#define TEST_VECTOR 0x61u
+/* Counts interrupts of TEST_VECTOR (and of any other vector that it is set for) and ends them at
+ * the local APIC. */
+void count_interrupt(struct trap_frame *frame);
+extern volatile uint32_t interrupt_count;
+extern volatile uint64_t interrupt_tsc; /* of the last one */
+/* Lets interrupts in until interrupt_count reaches `wanted`, at most so long; returns whether it
+ * did. */
+bool wait_interrupts(uint32_t wanted, uint64_t microseconds);
+/* Lets in whatever is pending: STI and a few instructions. */
+void let_in(void);
+
 /* --- sections: test_<name>.c --- */
 void test_cpuid(void);
 void test_msr(void);
@@ -77,5 +90,12 @@ void test_port(void);
 void test_mmio(void);
 void test_exception(void);
 void test_paging(void);
+void test_debug(void);
+void test_time(void);
+void test_pic(void);
+void test_lapic(void);
+void test_x2apic(void);
+void test_ioapic(void);
+void test_device(void);
 
 #endif

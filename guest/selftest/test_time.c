@@ -1,0 +1,141 @@
+/*
+ * Clocks against each other: TSC, PIT, ACPI PM timer, RTC. 8254 data sheet; ACPI specification
+ * "Power Management Timer"; MC146818 data sheet.
+ */
+#include "selftest.h"
+
+#define PM_TIMER 0x608u /* where our tables and QEMU's PC have it */
+#define PM_TIMER_BITS 24u
+
+static uint32_t pm_timer(void)
+{
+    return inl(PM_TIMER) & (BIT(PM_TIMER_BITS) - 1);
+}
+
+static bool has_pm_timer(void)
+{
+    uint32_t first = pm_timer();
+
+    guest_delay_us(100);
+    return pm_timer() != first;
+}
+
+static void check_monotonic(void)
+{
+    uint64_t last = rdtsc();
+    unsigned back = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t now;
+        if (i % 3 == 0)
+            cpuid(0, 0);
+        else if (i % 3 == 1)
+            inb(0x61);
+        now = rdtsc();
+        back += now < last;
+        last = now;
+    }
+    check_equal("the TSC never goes back over exits", back, 0);
+}
+
+static void check_pm_timer(void)
+{
+    uint64_t start;
+    uint32_t first, ticks;
+
+    if (!has_pm_timer()) {
+        skip("PM timer", "not at 0x608");
+        return;
+    }
+    first = pm_timer();
+    start = rdtsc();
+    guest_delay_us(20000);
+    ticks = (pm_timer() - first) & (BIT(PM_TIMER_BITS) - 1);
+    check_near("PM timer against the TSC", (uint64_t)ticks * guest_tsc_hz / PM_TIMER_HZ,
+               rdtsc() - start, 20);
+}
+
+static uint16_t pit_latched(unsigned counter)
+{
+    uint16_t low;
+
+    outb(0x43, (uint8_t)(counter << 6));
+    low = inb((uint16_t)(0x40 + counter));
+    return (uint16_t)(low | inb((uint16_t)(0x40 + counter)) << 8);
+}
+
+static void check_pit(void)
+{
+    uint64_t start;
+    uint16_t first, second;
+
+    check_near("TSC by the PIT, twice", guest_measure_tsc_hz(10), guest_tsc_hz, 10);
+    outb(0x43, 0x34); /* counter 0, mode 2 */
+    outb(0x40, 0);
+    outb(0x40, 0);
+    guest_delay_us(200);
+    first = pit_latched(0);
+    start = rdtsc();
+    guest_delay_us(10000);
+    second = pit_latched(0);
+    check_near("counter 0 in mode 2 against the TSC",
+               (uint64_t)(uint16_t)(first - second) * guest_tsc_hz / PIT_HZ, rdtsc() - start, 20);
+    outb(0x43, 0xe2); /* read back: status of counter 0 */
+    check_equal("status by the read-back command", inb(0x40) & 0x3f, 0x34);
+}
+
+static void check_port61(void)
+{
+    unsigned toggles = 0;
+    uint8_t last = inb(0x61);
+
+    for (unsigned i = 0; i < 2000; i++) {
+        uint8_t now = inb(0x61);
+        toggles += (now ^ last) >> 4 & 1;
+        last = now;
+    }
+    check(toggles > 0, "refresh bit of port 0x61 toggles", "%u times", toggles);
+}
+
+static unsigned from_bcd(uint8_t value)
+{
+    return (value >> 4) * 10u + (value & 15u);
+}
+
+static void check_rtc(void)
+{
+    uint8_t b = guest_cmos_read(0xb), second;
+    uint64_t start, ticks = guest_us(2500000), first, now;
+    unsigned month, day, hour;
+
+    check(guest_cmos_read(0xd) & 0x80, "RTC's battery is good", "0x%x", guest_cmos_read(0xd));
+    if (b & 4) {
+        skip("RTC's date", "binary mode");
+    } else {
+        month = from_bcd(guest_cmos_read(8));
+        day = from_bcd(guest_cmos_read(7));
+        hour = from_bcd(guest_cmos_read(4));
+        check(month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour <= 23, "RTC's date",
+              "month %u day %u hour %u", month, day, hour);
+    }
+    /* From one second's beginning to the next one's. */
+    second = guest_cmos_read(0);
+    for (start = rdtsc(); guest_cmos_read(0) == second && rdtsc() - start < ticks;)
+        ;
+    first = rdtsc();
+    second = guest_cmos_read(0);
+    while (guest_cmos_read(0) == second && (now = rdtsc()) - first < ticks)
+        ;
+    now = rdtsc();
+    if (!lenient_skip("a second of the RTC against the TSC"))
+        check_near("a second of the RTC against the TSC", now - first, guest_tsc_hz, 20);
+}
+
+void test_time(void)
+{
+    check_monotonic();
+    check_pit();
+    check_pm_timer();
+    check_port61();
+    check_rtc();
+}
