@@ -364,7 +364,8 @@ static void test_loads_the_new_task(void **context)
     expect_enterable();
 }
 
-/* SDM table "Effect of a Task Switch on Busy Flag, NT Flag, Previous Task Link Field, and TS Flag" */
+/* SDM table "Effect of a Task Switch on Busy Flag, NT Flag, Previous Task Link Field, and TS
+ * Flag". */
 static void test_call_nests(void **context)
 {
     (void)context;
