@@ -19,7 +19,6 @@ static const struct section {
     { "xsave", test_xsave },
     { "insn", test_insn },
     { "user", test_user },
-    { "task", test_task },
     { "port", test_port },
     { "mmio", test_mmio },
     { "exception", test_exception },

@@ -86,7 +86,6 @@ void test_cr(void);
 void test_xsave(void);
 void test_insn(void);
 void test_user(void);
-void test_task(void);
 void test_port(void);
 void test_mmio(void);
 void test_exception(void);
