@@ -17,6 +17,23 @@ static void restore_nmi_blocking(struct vmx_vcpu *v)
                    vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) | VMX_BLOCKING_BY_NMI);
 }
 
+/* An operand that begins in RAM and goes on in a device's page exits with the address of that page:
+ * only the linear address tells it from one that begins there. */
+static bool begins_in_page(struct vmx_vcpu *v, const struct emul_insn *insn, unsigned size,
+                           bool write)
+{
+    struct emul_state state;
+    struct x86_fault fault;
+    gva_t linear;
+
+    if (size == 1 || (v->exit.gpa.v & HV_PAGE_MASK) != 0)
+        return true;
+    vmx_emul_state(v, &state);
+    return emul_operand_linear(insn, &state, size, write, &vmx_emul_ops, v, &linear, &fault) ==
+               EMUL_OK &&
+           (linear.v & HV_PAGE_MASK) == 0;
+}
+
 /* The short way: one plain move between a register and a device. */
 static bool mmio_fast(struct vmx_vcpu *v, const struct emul_insn *insn, unsigned *answer)
 {
@@ -25,7 +42,8 @@ static bool mmio_fast(struct vmx_vcpu *v, const struct emul_insn *insn, unsigned
     uint64_t value = 0;
 
     if (!emul_mov_fast(insn, &write, &size) ||
-        (v->exit.gpa.v & HV_PAGE_MASK) + size > HV_PAGE_BYTES || insn->reg == X86_RSP)
+        (v->exit.gpa.v & HV_PAGE_MASK) + size > HV_PAGE_BYTES || insn->reg == X86_RSP ||
+        !begins_in_page(v, insn, size, write))
         return false;
     if (write)
         value = emul_mov_store_value(insn, &v->gprs);

@@ -197,7 +197,8 @@ __attribute__((no_caller_saved_registers)) bool vmx_exit_hot(struct vmx_vcpu *v)
     if (reason == VMEXIT_CPUID) {
         const struct cpuid_view_entry *entry =
             cpuid_view_find(&v->cpuid, (uint32_t)r[X86_RAX], (uint32_t)r[X86_RCX]);
-        if (HV_UNLIKELY(entry->dynamic != CPUID_STATIC))
+        /* The first entry stands for what has none; leaf 0BH is answered there, too. */
+        if (HV_UNLIKELY(entry->dynamic != CPUID_STATIC || entry == v->cpuid.entries))
             return false;
         r[X86_RAX] = entry->regs.eax;
         r[X86_RBX] = entry->regs.ebx;
