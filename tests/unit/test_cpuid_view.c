@@ -130,6 +130,28 @@ static void a_leaf_above_the_highest_is_answered_with_the_highest(void **state)
     assert_memory_equal(&far, &highest, sizeof(highest));
 }
 
+static void the_short_way_agrees_with_the_long_one(void **state)
+{
+    unsigned found = 0;
+
+    (void)state;
+    for (uint32_t leaf = 0; leaf < 0x40; leaf++) {
+        for (uint32_t subleaf = 0; subleaf < 8; subleaf++) {
+            const struct cpuid_regs *regs = cpuid_view_find_static(&view, leaf, subleaf);
+            const struct cpuid_view_entry *entry = cpuid_view_find(&view, leaf, subleaf);
+            if (!regs)
+                continue;
+            found++;
+            assert_ptr_equal(regs, &entry->regs);
+            assert_int_equal(entry->dynamic, CPUID_STATIC);
+        }
+    }
+    assert_true(found >= 8);
+    assert_null(cpuid_view_find_static(&view, 1, 0));
+    assert_null(cpuid_view_find_static(&view, 7, 0));
+    assert_null(cpuid_view_find_static(&view, 0x80000000, 0));
+}
+
 static void tells_the_true_frequency(void **state)
 {
     const uint64_t rates[] = { 100000000, 24000000, 1, 2112000000, 3493437000, 6000000000 };
@@ -254,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup(hides_what_is_not_virtualized, setup),
         cmocka_unit_test_setup(shows_a_hypervisor, setup),
         cmocka_unit_test_setup(a_leaf_above_the_highest_is_answered_with_the_highest, setup),
+        cmocka_unit_test_setup(the_short_way_agrees_with_the_long_one, setup),
         cmocka_unit_test_setup(tells_the_true_frequency, setup),
         cmocka_unit_test_setup(topology_has_the_vms_vcpus, setup),
         cmocka_unit_test_setup(xsave_follows_what_may_be_enabled, setup),

@@ -48,7 +48,7 @@ void core_timer_cancel(unsigned index, struct tq_timer *timer)
     spin_unlock(&core->timer_lock);
 }
 
-static void core_fire_timers(struct core *core)
+void core_fire_timers(struct core *core)
 {
     uint64_t now = arch_tsc();
 

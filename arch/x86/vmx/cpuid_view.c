@@ -318,6 +318,18 @@ static void view_hypervisor(struct cpuid_view *view)
     view_add_any(view, &view->kvm[1], CPUID_STATIC)->eax = kvm_feature_nop_io_delay;
 }
 
+static void view_mark_static(struct cpuid_view *view)
+{
+    for (unsigned leaf = 0; leaf <= CPUID_VIEW_MAX_BASIC; leaf++) {
+        struct cpuid_view_leaf *at = &view->basic[leaf];
+        at->static_count = at->count;
+        for (unsigned i = 0; i < at->count; i++) {
+            if (at->entries[i].dynamic != CPUID_STATIC)
+                at->static_count = 0;
+        }
+    }
+}
+
 void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *r)
 {
     struct cpuid_regs host0 = r->host(CPUID_LEAF_VENDOR, 0);
@@ -344,6 +356,7 @@ void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *r
     view_time(view, r);
     view_extended(view, r);
     view_hypervisor(view);
+    view_mark_static(view);
 }
 
 uint64_t cpuid_view_cr4(const struct cpuid_view *view)

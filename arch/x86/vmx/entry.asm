@@ -16,7 +16,8 @@ section .text
 global vmx_run_guest:function hidden
 global vmx_exit_point:function hidden
 extern vmx_exit
-extern vmx_exit_hot
+extern vmx_hot_cpuid
+extern vmx_hot_vmcall
 
 %macro load_registers 1-*
 %rep %0
@@ -72,23 +73,43 @@ entry_failed:                       ; no exit happened: the guest's registers ar
     jmp leave_guest
 
 vmx_exit_point:                     ; HOST_RIP
-    mov [rsp - 8], rdi
-    mov rdi, [rsp]
+    push rdi
+    mov rdi, [rsp + 8]
     save_registers rax, rbx, rcx, rdx
-    mov rax, [rsp - 8]
-    mov [rdi + VCPU_rdi], rax
-    call vmx_exit_hot               ; keeps every register but RAX
-    test al, al
-    jz .long_way
+    pop qword [rdi + VCPU_rdi]
+    mov eax, FIELD_EXIT_REASON
+    vmread rax, rax
+    cmp eax, REASON_CPUID
+    jne .not_cpuid
+    call vmx_hot_cpuid              ; keeps RSI, R8 to R15 and RBP, which are still the guest's
+.hot:
+    test rax, rax
+    jz .hot_refused
+    mov rdi, rax
     load_registers rax, rbx, rcx, rdx, rdi
     vmresume
     jmp entry_failed
-.long_way:
-    save_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
-    call vmx_exit
+.not_cpuid:
+    cmp eax, REASON_VMCALL
+    jne .long_way
+    call vmx_hot_vmcall
+    jmp .hot
+.hot_refused:
     mov rdi, [rsp]
+    mov eax, FIELD_EXIT_REASON
+    vmread rax, rax
+.long_way:
+    mov [rdi + VCPU_EXIT_REASON], eax
+    save_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+    mov rbx, rdi
+    call vmx_exit
+    mov rdi, rbx
     test eax, eax
-    jz enter_guest
+    jnz leave_guest
+    load_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+    load_registers rax, rbx, rcx, rdx, rdi
+    vmresume                        ; launched: this exit came from it
+    jmp entry_failed
 
 leave_guest:
     add rsp, 8

@@ -141,13 +141,14 @@ unsigned exit_external_interrupt(struct vmx_vcpu *v)
 {
     if (HV_LIKELY(vmx_intr_valid(v->exit.intr_info)))
         host_irq_dispatch(vmx_intr_vector(v->exit.intr_info));
+    v->timer_budget = 0; /* it may have been the core's timer: look */
     return EXIT_KEEP | VCPU_RUN;
 }
 
 unsigned exit_preemption_timer(struct vmx_vcpu *v)
 {
-    (void)v;
-    return EXIT_KEEP | VCPU_YIELD;
+    v->timer_budget = 0;
+    return EXIT_KEEP | VCPU_RUN;
 }
 
 unsigned exit_triple_fault(struct vmx_vcpu *v)

@@ -11,7 +11,6 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* What an instruction's end ends. */
 #define BLOCKING_ENDS (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)
-#define vmcs_read_hot(field) vmread_unchecked(field)
 #define COLD __attribute__((noinline, cold))
 
 /* `needs` is a constant in each use: only the reads of that row are compiled. */
@@ -82,7 +81,7 @@ void vmx_end_iteration(struct vmx_vcpu *v)
 
 /* Moves RIP past the instruction that exited, ends the blocking by STI and MOV SS, and raises the
  * single-step trap that the instruction would have raised. RIP is moved here and, where none of the
- * rest applies, in vmx_exit_hot; nowhere else. */
+ * rest applies, in hot.c; nowhere else. */
 ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
 {
     uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
@@ -100,10 +99,68 @@ ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
         flags_end(rflags);
 }
 
+static COLD void observers_before(struct vmx_vcpu *v)
+{
+    for (struct vmx_observer *observer = v->observer; observer; observer = observer->next)
+        observer->before(observer, v);
+}
+
+static COLD void observers_after(struct vmx_vcpu *v, unsigned answer)
+{
+    for (struct vmx_observer *observer = v->observer; observer; observer = observer->next)
+        observer->after(observer, v, answer);
+}
+
+/* --- the last look before entering --- */
+
+/*
+ * Something is to be done: other work for this core, a timer, an event for the guest; or it is time
+ * to set the preemption timer anew. Timers are fired here, without giving up the guest's turn.
+ * Events come last: what has been written for the entry must not be left behind.
+ */
+static COLD unsigned run_ready_slow(struct vmx_vcpu *v)
+{
+    struct core *core = v->core;
+    uint64_t deadline, now = rdtsc();
+
+    if (tq_first_tsc(&core->timers) <= now) {
+        core_fire_timers(core);
+        now = rdtsc();
+    }
+    if (__atomic_load_n(&core->kick, __ATOMIC_RELAXED))
+        return VCPU_YIELD;
+    v->timer_tsc = tq_first_tsc(&core->timers);
+    deadline = hv_min_u64(v->timer_tsc, v->deadline_tsc);
+    if (now >= deadline)
+        return VCPU_YIELD;
+    vmx_set_wake(v, deadline, now);
+    v->timer_budget = v->timer_reload;
+    if (v->attention | lapic_attention(v->lapic))
+        return vmx_prepare_events(v);
+    return VCPU_RUN;
+}
+
+/*
+ * The preemption timer counts on over exits (they save it), so that it is written only when the
+ * first deadline has changed, and every sixteenth time: what it misses is the time that exits take,
+ * and so it is never late by more than sixteen of them.
+ */
+ALWAYS_INLINE unsigned run_ready(struct vmx_vcpu *v)
+{
+    const struct core *core = v->core;
+
+    if (HV_UNLIKELY(lapic_attention(v->lapic) | v->attention |
+                    __atomic_load_n(&core->kick, __ATOMIC_RELAXED) |
+                    (tq_first_tsc(&core->timers) ^ v->timer_tsc)) ||
+        HV_UNLIKELY(--v->timer_budget < 0))
+        return run_ready_slow(v);
+    return VCPU_RUN;
+}
+
 /* --- dispatch --- */
 
 #define EXIT(number, name, handler, needs, experiment, sdm, doc)                                   \
-    static unsigned dispatch_##name(struct vmx_vcpu *v)                                            \
+    ALWAYS_INLINE unsigned answer_##name(struct vmx_vcpu *v)                                       \
     {                                                                                              \
         exit_collect(v, (needs));                                                                  \
         unsigned answer = handler(v);                                                              \
@@ -112,49 +169,55 @@ ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
         if (answer & EXIT_NEXT)                                                                    \
             advance_rip(v, v->exit.length);                                                        \
         return answer;                                                                             \
+    }                                                                                              \
+    static unsigned dispatch_##name(struct vmx_vcpu *v)                                            \
+    {                                                                                              \
+        unsigned next = answer_##name(v) & EXIT_ANSWER_NEXT_MASK;                                  \
+        return HV_LIKELY(next == VCPU_RUN) ? run_ready(v) : next;                                  \
+    }                                                                                              \
+    static COLD unsigned observed_##name(struct vmx_vcpu *v)                                       \
+    {                                                                                              \
+        observers_before(v);                                                                       \
+        unsigned answer = answer_##name(v);                                                        \
+        observers_after(v, answer);                                                                \
+        unsigned next = answer & EXIT_ANSWER_NEXT_MASK;                                            \
+        return next == VCPU_RUN ? run_ready(v) : next;                                             \
     }
 #include "arch/x86/vmx/exits.def"
 #undef EXIT
 
-static unsigned (*const dispatch[VMEXIT_COUNT])(struct vmx_vcpu *v) = {
+/* A number between the SDM's that the SDM does not define. */
+static unsigned dispatch_undefined(struct vmx_vcpu *v)
+{
+    return vmx_crash(v, "exit reason 0x%x, which nobody knows", v->exit.reason) &
+           EXIT_ANSWER_NEXT_MASK;
+}
+
+typedef unsigned dispatch_fn(struct vmx_vcpu *v);
+
+/* The gaps in the SDM's list. With the rows of exits.def they fill the table. */
+#define UNDEFINED_REASONS                                                                          \
+    [35] = dispatch_undefined, [38] = dispatch_undefined, [42] = dispatch_undefined,               \
+    [71] = dispatch_undefined
+_Static_assert(4
+#define EXIT(number, name, handler, needs, experiment, sdm, doc) + 1
+#include "arch/x86/vmx/exits.def"
+#undef EXIT
+               == VMEXIT_COUNT, "every reason has a row or is a gap");
+
+static dispatch_fn *const dispatch_plain[VMEXIT_COUNT] = {
+    UNDEFINED_REASONS,
 #define EXIT(number, name, handler, needs, experiment, sdm, doc) [number] = dispatch_##name,
 #include "arch/x86/vmx/exits.def"
 #undef EXIT
 };
 
-/* The last look before entering: is there other work for this core, an event for the guest, and how
- * long may it run? Events come last: what has been written for the entry must not be left behind. */
-ALWAYS_INLINE unsigned run_ready(struct vmx_vcpu *v)
-{
-    struct core *core = v->core;
-
-    if (HV_UNLIKELY(__atomic_load_n(&core->kick, __ATOMIC_RELAXED)))
-        return VCPU_YIELD;
-    if (HV_LIKELY(v->preemption_on)) {
-        uint64_t deadline = hv_min_u64(tq_first_tsc(&core->timers), v->deadline_tsc);
-        uint64_t now = rdtsc();
-        if (HV_UNLIKELY(now >= deadline))
-            return VCPU_YIELD;
-        uint64_t value = (deadline - now) >> v->preemption_shift;
-        vmcs_write(VMCS_PREEMPTION_TIMER_VALUE, value < UINT32_MAX ? value : UINT32_MAX);
-    }
-    if (HV_UNLIKELY(v->attention | lapic_attention(v->lapic)))
-        return vmx_prepare_events(v);
-    return VCPU_RUN;
-}
-
-static __attribute__((noinline)) unsigned exit_observed(struct vmx_vcpu *v, uint32_t reason)
-{
-    struct vmx_observer *observer;
-    unsigned answer;
-
-    for (observer = v->observer; observer; observer = observer->next)
-        observer->before(observer, v);
-    answer = dispatch[reason](v);
-    for (observer = v->observer; observer; observer = observer->next)
-        observer->after(observer, v, answer);
-    return answer;
-}
+static dispatch_fn *const dispatch_observed[VMEXIT_COUNT] = {
+    UNDEFINED_REASONS,
+#define EXIT(number, name, handler, needs, experiment, sdm, doc) [number] = observed_##name,
+#include "arch/x86/vmx/exits.def"
+#undef EXIT
+};
 
 static COLD void entry_failure_observed(struct vmx_vcpu *v)
 {
@@ -164,80 +227,31 @@ static COLD void entry_failure_observed(struct vmx_vcpu *v)
     }
 }
 
-/*
- * The hot exits, decided before anything else and without a call: an instruction whose answer is
- * known beforehand, in a guest that does nothing unusual around it. Everything else (an observer,
- * pending work, single-stepping, blocking by STI, a rare leaf) goes the long way, and nothing has
- * been changed then.
- *
- * The attribute makes the compiler save what it uses, and nothing else: entry.asm has saved RAX,
- * RBX, RCX, RDX and RDI only. The preemption timer is not written: it counts on from where the exit
- * saved it. What it misses is the time spent here; every sixteenth exit of a reason goes the long
- * way, which sets it anew, so that it is never late by more than sixteen of these paths. hot_mask is
- * 15 for that, and 0 (never hot) with an observer, or where exits cannot save the timer.
- */
-__attribute__((no_caller_saved_registers)) bool vmx_exit_hot(struct vmx_vcpu *v)
+static COLD unsigned exit_beyond(struct vmx_vcpu *v)
 {
-    uint32_t reason = (uint32_t)vmcs_read_hot(VMCS_EXIT_REASON);
-    uint64_t *r = v->gprs.r;
-    uint64_t rip, next;
-
-    v->exit.reason = reason;
-    if (reason != VMEXIT_CPUID && reason != VMEXIT_VMCALL)
-        return false;
-    if (HV_UNLIKELY(v->attention | lapic_attention(v->lapic)) ||
-        HV_UNLIKELY((v->exits[reason] & v->hot_mask) == v->hot_mask))
-        return false;
-    rip = vmcs_read_hot(VMCS_GUEST_RIP);
-    next = rip + (uint32_t)vmcs_read_hot(VMCS_EXIT_INSTRUCTION_LENGTH);
-    if (HV_UNLIKELY((rip ^ next) >> 32) ||
-        HV_UNLIKELY(vmcs_read_hot(VMCS_GUEST_INTERRUPTIBILITY_STATE) & BLOCKING_ENDS) ||
-        HV_UNLIKELY(vmcs_read_hot(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
-        return false;
-    if (reason == VMEXIT_CPUID) {
-        const struct cpuid_view_entry *entry =
-            cpuid_view_find(&v->cpuid, (uint32_t)r[X86_RAX], (uint32_t)r[X86_RCX]);
-        /* The first entry stands for what has none; leaf 0BH is answered there, too. */
-        if (HV_UNLIKELY(entry->dynamic != CPUID_STATIC || entry == v->cpuid.entries))
-            return false;
-        r[X86_RAX] = entry->regs.eax;
-        r[X86_RBX] = entry->regs.ebx;
-        r[X86_RCX] = entry->regs.ecx;
-        r[X86_RDX] = entry->regs.edx;
-    } else {
-        r[X86_RAX] = VMX_HYPERCALL_UNKNOWN;
-    }
-    v->exits[reason]++;
-    vmwrite_unchecked(VMCS_GUEST_RIP, next);
-    return true;
+    if (!(v->exit.reason & VMX_EXIT_REASON_ENTRY_FAILURE))
+        return dispatch_undefined(v);
+    entry_failure_observed(v);
+    return exit_entry_failed(v) & EXIT_ANSWER_NEXT_MASK;
 }
 
-/* Every other exit; v->exit.reason has been read. */
 unsigned vmx_exit(struct vmx_vcpu *v)
 {
     uint32_t reason = v->exit.reason;
-    unsigned next;
 
-    if (HV_UNLIKELY(reason >= VMEXIT_COUNT || !dispatch[reason])) {
-        if (reason & VMX_EXIT_REASON_ENTRY_FAILURE) {
-            entry_failure_observed(v);
-            return exit_entry_failed(v) & EXIT_ANSWER_NEXT_MASK;
-        }
-        return vmx_crash(v, "exit reason 0x%x, which nobody knows", reason);
-    }
+    if (HV_UNLIKELY(reason >= VMEXIT_COUNT))
+        return exit_beyond(v);
     v->exits[reason]++;
-    next = (HV_UNLIKELY(v->observer) ? exit_observed(v, reason) : dispatch[reason](v)) &
-           EXIT_ANSWER_NEXT_MASK;
-    if (HV_UNLIKELY(next != VCPU_RUN))
-        return next;
-    return run_ready(v);
+    return v->dispatch[reason](v);
 }
 
 static void observers_changed(struct vmx_vcpu *v)
 {
     bool timer_counts_on = !v->preemption_on || (v->controls->exit & EXIT_SAVE_PREEMPTION_TIMER);
 
-    v->hot_mask = !v->observer && timer_counts_on ? 15 : 0;
+    v->timer_reload = !v->observer && timer_counts_on ? VMX_TIMER_BUDGET : 0;
+    v->timer_budget = 0;
+    v->dispatch = v->observer ? dispatch_observed : dispatch_plain;
 }
 
 void vmx_add_observer(struct vmx_vcpu *v, struct vmx_observer *observer)
@@ -268,7 +282,7 @@ enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc)
         vmx_vcpu_load(v);
     if (v->run_state == VMX_HALTED)
         v->run_state = VMX_RUNNABLE;
-    next = run_ready(v);
+    next = run_ready_slow(v);
     if (next != VCPU_RUN)
         return next;
     next = vmx_run_guest(v);

@@ -12,6 +12,7 @@
 #include "hv/page_alloc.h"
 #include "hv/panic.h"
 #include "hv/string.h"
+#include "x86/host_apic.h"
 #include "x86/host_paging.h"
 #include "x86/msr.h"
 #include "x86/percpu.h"
@@ -133,6 +134,16 @@ static void debug_load(const struct vmx_vcpu *v)
     write_dr2(s->dr2);
     write_dr3(s->dr3);
     write_dr6(s->dr6);
+}
+
+void vmx_set_wake(struct vmx_vcpu *v, uint64_t deadline_tsc, uint64_t now_tsc)
+{
+    uint64_t value = (deadline_tsc - now_tsc) >> v->preemption_shift;
+
+    if (HV_LIKELY(v->preemption_on))
+        vmcs_write(VMCS_PREEMPTION_TIMER_VALUE, hv_min_u64(value, UINT32_MAX));
+    else
+        host_timer_arm_tsc(deadline_tsc);
 }
 
 void vmx_vcpu_load(struct vmx_vcpu *v)

@@ -126,7 +126,10 @@ struct vmx_vcpu {
     struct core *core;
     struct lapic *lapic;
     struct vmx_observer *observer; /* the first; NULL: nobody looks; changed by vmx_add_observer */
-    uint64_t hot_mask;
+    unsigned (*const *dispatch)(struct vmx_vcpu *v);
+    uint64_t timer_tsc;        /* the core's first deadline when the preemption timer was set */
+    int32_t timer_budget;      /* exits until it is set anew; not above 0: no hot way */
+    int32_t timer_reload;     /* 0 with an observer, or where exits cannot save the timer */
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
     bool preemption_on;
 
@@ -226,9 +229,15 @@ static inline void vmcs_write(uint32_t field, uint64_t value)
 #define VMX_ENTRY_FAILED 0xffu
 unsigned vmx_run_guest(struct vmx_vcpu *v);
 
+/* After so many exits the preemption timer is set anew. */
+#define VMX_TIMER_BUDGET 15
+
 /* --- run.c --- */
-/* Called by entry.asm after each exit: first the hot way, then, if it says false, the long one. */
-bool vmx_exit_hot(struct vmx_vcpu *v) __attribute__((no_caller_saved_registers));
+/* --- hot.c: called by entry.asm first. `v`, or NULL: take the long way. --- */
+struct vmx_vcpu *vmx_hot_cpuid(struct vmx_vcpu *v);
+struct vmx_vcpu *vmx_hot_vmcall(struct vmx_vcpu *v);
+
+/* Called by entry.asm after each other exit, with v->exit.reason read. */
 unsigned vmx_exit(struct vmx_vcpu *v);
 /* An iteration of a string instruction is done and others follow: ends the blocking by STI and
  * MOV SS and raises the single-step trap, as after an instruction, but leaves RIP. */
@@ -344,6 +353,10 @@ void vmx_host_state_write(struct vmx_vcpu *v);
 void vmx_set_cpu_controls(struct vmx_vcpu *v, uint32_t set, uint32_t clear);
 
 /* --- switch.c --- */
+
+/* The guest is to be left at `deadline` at the latest; the TSC is at `now`. By the preemption timer,
+ * or, where there is none, by the core's own. */
+void vmx_set_wake(struct vmx_vcpu *v, uint64_t deadline_tsc, uint64_t now_tsc);
 enum hv_err vmx_switch_create(struct vmx_vcpu *v) HV_MUST_CHECK;
 void vmx_switch_reset(struct vmx_vcpu *v);
 /* Size of the area that holds a vCPU's extended state. */

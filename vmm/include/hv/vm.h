@@ -168,6 +168,9 @@ void vcpu_wake(struct vcpu *vcpu);
 /* Makes a core look around: leave the guest, see new timers and phases. Any core may call it. */
 void core_kick(unsigned core);
 
+/* Fires what is due in the queue of the core that executes. */
+void core_fire_timers(struct core *core);
+
 /* Arms and cancels a timer in a core's queue, from any core. Absolute host TSC. */
 void core_timer_arm(unsigned core, struct tq_timer *timer, uint64_t deadline_tsc);
 void core_timer_cancel(unsigned core, struct tq_timer *timer);

@@ -41,6 +41,8 @@ struct cpuid_view_leaf {
     const struct cpuid_view_entry *entries;
     uint32_t count;
     uint32_t subleaf_mask;
+    uint32_t static_count; /* as count; 0 when any of them is dynamic */
+    uint32_t reserved;
 };
 
 struct cpuid_view {
@@ -100,6 +102,19 @@ static inline const struct cpuid_view_entry *cpuid_view_find(const struct cpuid_
         at = &view->basic[CPUID_VIEW_MAX_BASIC];
     subleaf &= at->subleaf_mask;
     return HV_LIKELY(subleaf < at->count) ? &at->entries[subleaf] : &view->entries[0];
+}
+
+/* The short way to a basic leaf that is the same at any time; NULL: ask cpuid_view_find. */
+static inline const struct cpuid_regs *cpuid_view_find_static(const struct cpuid_view *view,
+                                                              uint32_t leaf, uint32_t subleaf)
+{
+    const struct cpuid_view_leaf *at;
+
+    if (HV_UNLIKELY(leaf > CPUID_VIEW_MAX_BASIC))
+        return NULL;
+    at = &view->basic[leaf];
+    subleaf &= at->subleaf_mask;
+    return HV_LIKELY(subleaf < at->static_count) ? &at->entries[subleaf].regs : NULL;
 }
 
 #endif
