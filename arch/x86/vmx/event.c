@@ -278,7 +278,7 @@ bool vmx_has_event(struct vmx_vcpu *v)
     owner = v->lapic->attention.half.owner;
     if (v->run_state == VMX_WAIT_FOR_SIPI)
         return owner & (LAPIC_ATTENTION_INIT | LAPIC_ATTENTION_SIPI);
-    if (owner & (LAPIC_ATTENTION_NMI | LAPIC_ATTENTION_INIT))
+    if ((owner & LAPIC_ATTENTION_INIT) || ((owner & LAPIC_ATTENTION_NMI) && !v->halted_in_nmi))
         return true;
     return (v->halted_with_if && interrupt_waits(v)) || (v->attention & VMX_ATTENTION_EVENT);
 }

@@ -61,6 +61,7 @@ unsigned exit_hlt(struct vmx_vcpu *v)
         return EXIT_NEXT | VCPU_RUN; /* the single-step trap ends the halt at once */
     v->run_state = VMX_HALTED;
     v->halted_with_if = rflags & RFLAGS_IF;
+    v->halted_in_nmi = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) & VMX_BLOCKING_BY_NMI;
     if (v->apicv)
         lapic_page_changed(v->lapic);
     return EXIT_NEXT | VCPU_BLOCK;

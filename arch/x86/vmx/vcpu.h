@@ -141,6 +141,7 @@ struct vmx_vcpu {
     uint64_t eoi_exits[4];     /* as last written */
     enum vmx_run_state run_state;
     bool halted_with_if;       /* the HLT that stopped it ran with interrupts open */
+    bool halted_in_nmi;        /* ... and with NMIs blocked */
     bool crashing;             /* the report is being written */
 
     struct vcpu vcpu;
