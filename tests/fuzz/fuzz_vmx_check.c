@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "vmx_check_world.h"
+#include "arch/x86/vmx/check_world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -97,6 +97,20 @@ static void test_lab(void **state)
            "no [vm NAME] section beside 'lab = FILE'");
 }
 
+static void test_explain(void **state)
+{
+    (void)state;
+    accept("explain = all\n");
+    assert_string_equal(config.explain, "all");
+    assert_int_equal(config.vm_count, 0);
+    accept("explain = host_cr0_fixed.1.bad\n");
+    assert_string_equal(config.explain, "host_cr0_fixed.1.bad");
+    refuse("explain = all\n[vm a]\nkernel = k\n", 2, "the section [vm a]",
+           "no [vm NAME] section beside 'explain = CASES'");
+    refuse("explain = all\nlab = lab.elf\n", 2, "both 'lab' and 'explain'", "one of them");
+    refuse("explain =\n", 0, "no [vm NAME] section", "at least one, with its 'kernel = FILE'");
+}
+
 static void test_initial_values(void **state)
 {
     (void)state;
@@ -121,6 +135,7 @@ static void test_every_word(void **state)
     assert_int_equal(config.on_exit, CONFIG_ON_EXIT_RESET);
     accept("on-exit = poweroff\n[vm a]\nkernel = k\n");
     assert_int_equal(config.lab[0], 0);
+    assert_int_equal(config.explain[0], 0);
     assert_int_equal(config.experiment[0], 0);
     assert_int_equal(config.on_exit, CONFIG_ON_EXIT_POWEROFF);
     accept_line("interrupts = guest");
@@ -307,7 +322,7 @@ static void test_unknown_keys_and_suggestions(void **state)
                 "the unknown key 'a_key_that_is_longer_than_any'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
-    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit lab experiment");
+    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit lab experiment explain");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");
     refuse_line("console = auto", "the key 'console'",
                 "this key before the first [vm NAME] section");
@@ -437,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_the_designs_example),
         cmocka_unit_test(test_initial_values),
         cmocka_unit_test(test_lab),
+        cmocka_unit_test(test_explain),
         cmocka_unit_test(test_every_word),
         cmocka_unit_test(test_several_vms),
         cmocka_unit_test(test_line_ends_and_byte_order_mark),

@@ -1,7 +1,7 @@
-// SRCS: arch/x86/vmx/check.c arch/x86/vmx/check_controls.c arch/x86/vmx/check_host.c arch/x86/vmx/check_segments.c arch/x86/vmx/check_guest.c arch/x86/vmx/check_msrs.c arch/x86/vmx/caps.c arch/x86/vmx/vmcs_fields.c vmm/lib/format.c
+// SRCS: arch/x86/vmx/check.c arch/x86/vmx/check_controls.c arch/x86/vmx/check_host.c arch/x86/vmx/check_segments.c arch/x86/vmx/check_guest.c arch/x86/vmx/check_msrs.c arch/x86/vmx/check_cases.c arch/x86/vmx/caps.c arch/x86/vmx/vmcs_fields.c vmm/lib/format.c
 /*
  * Every rule of the entry checks, with a value that just passes and one that just fails. A case
- * starts from a VMCS that enters; `setup` brings the rule into play and keeps the VMCS good; then
+ * starts from a VMCS that enters; its setup brings the rule into play and keeps the VMCS good; then
  * one field takes the good and the bad value. The bad one must break this rule and no other.
  */
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include "x86/regs.h"
 #include "x86/vmx_check.h"
-#include "vmx_check_cases.h"
+#include "arch/x86/vmx/check_cases.h"
 
 static uint64_t world_read(void *context, uint32_t encoding)
 {
@@ -46,34 +46,10 @@ static struct world *world_new(void)
     return w;
 }
 
-static void world_apply(struct world *w, const struct check_set *set)
-{
-    uint64_t *field = &w->v[set->field];
-    switch (set->operation) {
-    case CHECK_SET:
-        *field = set->value;
-        break;
-    case CHECK_ON:
-        *field |= set->value;
-        break;
-    case CHECK_OFF:
-        *field &= ~set->value;
-        break;
-    }
-}
-
-static size_t run(const struct check_case *test, uint64_t value, struct vmx_violation *out,
-                  size_t most)
+static size_t run(const struct check_case *test, bool good, struct vmx_violation *out, size_t most)
 {
     struct world *w = world_new();
-    for (size_t i = 0; i < CHECK_TWEAKS && test->tweak[i]; i++)
-        test->tweak[i](w);
-    for (size_t i = 0; i < CHECK_SETS && test->setup[i].used; i++)
-        world_apply(w, &test->setup[i]);
-    if (test->on_memory)
-        memcpy(w->memory + test->memory_offset, &value, test->memory_bytes);
-    else
-        w->v[test->field] = value;
+    check_case_apply(w, test, good);
     size_t count = vmx_check_entry(&w->input, out, most);
     free(w);
     return count;
@@ -90,40 +66,65 @@ static void report(const struct check_case *test, const char *what,
     }
 }
 
+static unsigned wrong_values(const struct check_case *test)
+{
+    struct vmx_violation found[8];
+    unsigned wrong = 0;
+    size_t count = run(test, true, found, 8);
+    if (count) {
+        report(test, "the good value", found, count);
+        wrong++;
+    }
+    count = run(test, false, found, 8);
+    bool right = count == (test->also ? 2 : 1) && !strcmp(found[0].rule->name, test->rule) &&
+                 (!test->also || !strcmp(found[1].rule->name, test->also));
+    if (!right) {
+        report(test, "the bad value", found, count);
+        wrong++;
+    }
+    return wrong;
+}
+
 static void every_case(void **state)
 {
     (void)state;
+    struct world *base = world_new();
+    struct check_case test;
     unsigned wrong = 0;
-    for (size_t i = 0; i < check_cases_count; i++) {
-        const struct check_case *test = &check_cases[i];
-        struct vmx_violation found[8];
-        size_t count = run(test, test->good, found, 8);
-        if (count) {
-            report(test, "the good value", found, count);
-            wrong++;
-        }
-        count = run(test, test->bad, found, 8);
-        bool right = count == (test->also ? 2 : 1) && !strcmp(found[0].rule->name, test->rule) &&
-                     (!test->also || !strcmp(found[1].rule->name, test->also));
-        if (!right) {
-            report(test, "the bad value", found, count);
-            wrong++;
-        }
-    }
+    for (size_t i = 0; check_case_get(base, i, &test); i++)
+        wrong += wrong_values(&test);
+    free(base);
     assert_int_equal(wrong, 0);
+}
+
+static bool has_case(const struct world *base, const char *rule)
+{
+    struct check_case test;
+    for (size_t i = 0; check_case_get(base, i, &test); i++)
+        if (!strcmp(test.rule, rule))
+            return true;
+    return false;
+}
+
+static size_t count_cases(const struct world *base)
+{
+    struct check_case test;
+    size_t count = 0;
+    while (check_case_get(base, count, &test))
+        count++;
+    assert_false(check_case_get(base, count + 1000, &test));
+    return count;
 }
 
 static void every_rule_has_a_case(void **state)
 {
     (void)state;
+    struct world *base = world_new();
     const struct vmx_rule *rule;
     unsigned missing = 0;
     size_t rules = 0;
     for (; (rule = vmx_check_rule(rules)); rules++) {
-        bool found = false;
-        for (size_t i = 0; i < check_cases_count; i++)
-            found = found || !strcmp(check_cases[i].rule, rule->name);
-        if (!found) {
+        if (!has_case(base, rule->name)) {
             printf("no case for %s\n", rule->name);
             missing++;
         }
@@ -133,7 +134,8 @@ static void every_rule_has_a_case(void **state)
             assert_string_not_equal(vmx_check_rule(other)->name, rule->name);
     }
     assert_int_equal(missing, 0);
-    print_message("%zu rules, %zu cases\n", rules, check_cases_count);
+    print_message("%zu rules, %zu cases\n", rules, count_cases(base));
+    free(base);
 }
 
 static void the_base_enters(void **state)
@@ -142,7 +144,6 @@ static void the_base_enters(void **state)
     struct world *w = world_new();
     struct vmx_violation found[8];
     size_t count = vmx_check_entry(&w->input, found, 8);
-    report(&check_cases[0], "base", found, count);
     assert_int_equal(count, 0);
     /* Without memory nothing is read from there. */
     w->input.read_memory = NULL;

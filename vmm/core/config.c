@@ -307,6 +307,12 @@ static bool check_encoding(struct config_parser *parser, struct config_span *tex
     return true;
 }
 
+/* The line that asks for something else than VMs, or NULL. */
+static const char *instead_of_vms(const struct config *config)
+{
+    return config->lab[0] ? "lab = FILE" : config->explain[0] ? "explain = CASES" : NULL;
+}
+
 static bool parse_file(struct config_parser *parser, struct config_span text)
 {
     if (!check_encoding(parser, &text))
@@ -314,12 +320,16 @@ static bool parse_file(struct config_parser *parser, struct config_span text)
     begin_section(parser);
     if (!parse_lines(parser, text) || !end_section(parser))
         return false;
-    if (parser->config->vm_count && parser->config->lab[0]) {
+    if (parser->config->vm_count && instead_of_vms(parser->config)) {
+        char expected[64];
+        hv_snprintf(expected, sizeof(expected), "no [vm NAME] section beside '%s'",
+                    instead_of_vms(parser->config));
         parser->line = parser->config->vms[0].line;
-        return config_refuse(parser, "no [vm NAME] section beside 'lab = FILE'",
-                             "the section [vm %s]", parser->config->vms[0].name);
+        return config_refuse(parser, expected, "the section [vm %s]", parser->config->vms[0].name);
     }
-    if (parser->config->vm_count || parser->config->lab[0])
+    if (parser->config->lab[0] && parser->config->explain[0])
+        return config_refuse(parser, "one of them", "both 'lab' and 'explain'");
+    if (parser->config->vm_count || instead_of_vms(parser->config))
         return true;
     parser->line = 0;
     return config_refuse(parser, "at least one, with its 'kernel = FILE'",

@@ -66,7 +66,7 @@ void machine_start(const struct boot_info *info)
         if (vm_create(&info->config.vms[i], info, NULL, &vm) == HV_OK)
             made++;
     }
-    if (info->config.lab[0])
+    if (info->config.lab[0] || info->config.explain[0])
         return;
     hv_info("%u of %u VMs are ready", made, info->config.vm_count);
     tq_timer_init(&input.poll, console_poll);

@@ -4,6 +4,7 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/machine.h"
+#include "x86/explain.h"
 #include "x86/lab.h"
 #include "x86/host_paging.h"
 #include "x86/percpu.h"
@@ -60,6 +61,8 @@ HV_NORETURN void arch_core_main(unsigned index)
         core_release_all();
         if (arch_boot_info()->config.lab[0])
             lab_run(arch_boot_info());
+        if (arch_boot_info()->config.explain[0])
+            explain_run(arch_boot_info());
     } else {
         core_wait_release();
     }

@@ -55,6 +55,7 @@ struct config {
     enum config_on_exit on_exit;
     char lab[CONFIG_PATH_BYTES];               /* empty: no laboratory, there are VMs */
     char experiment[CONFIG_EXPERIMENT_BYTES];  /* empty: all of them */
+    char explain[CONFIG_EXPERIMENT_BYTES];     /* empty: no comparison of the explainer */
     struct config_vm vms[CONFIG_MAX_VMS];
     unsigned vm_count;
 };

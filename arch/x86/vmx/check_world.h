@@ -1,41 +1,42 @@
 /*
- * A VMCS that enters, on a processor that has everything, and ways to turn it into other kinds of
- * guest, host and processor: where the cases of vmx_check_cases.h start from. Header-only.
+ * A VMCS that enters, and ways to turn it into other kinds of guest, host and processor: where the
+ * cases of check_cases.h start from, for the unit tests (on a processor that has everything) and for
+ * the comparison with the processor that is there (explain_run.c). Header-only; no lock.
  */
-#ifndef VMX_CHECK_WORLD_H
-#define VMX_CHECK_WORLD_H
+#ifndef ARCH_X86_VMX_CHECK_WORLD_H
+#define ARCH_X86_VMX_CHECK_WORLD_H
 
-#include <stdint.h>
-#include <string.h>
-
+#include "hv/string.h"
 #include "x86/regs.h"
 #include "x86/vmx_check.h"
-
-#define WORLD_MEMORY 0x10000000ull
-#define WORLD_PHYSICAL_BITS 46
-#define WORLD_END (1ull << WORLD_PHYSICAL_BITS)
 
 struct world {
     struct vmx_caps caps;
     uint64_t v[VMCS_FIELD_COUNT];
     struct vmx_check_input input;
-    uint8_t memory[0x1000];
+    uint8_t memory[0x1000];     /* what lies at memory_at */
+    uint64_t memory_at;
     bool memory_broken;
+    bool masks_known;           /* the bits of MSRs in `input` are this processor's */
+    /* The base's controls, as far as the processor can. */
+    uint64_t pin, cpu, cpu2, exit, entry;
+    uint64_t ept_root;
 };
 
-#define BASE_PIN (0x16u | PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
-#define BASE_CPU (0x04006172u | CPU_HLT_EXITING | CPU_ACTIVATE_SECONDARY_CONTROLS)
-#define BASE_CPU2 (CPU2_ENABLE_EPT | CPU2_ENABLE_VPID)
-#define BASE_EXIT \
-    (0x00036dfbu | EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_ACKNOWLEDGE_INTERRUPT | EXIT_SAVE_PAT | \
-     EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
-#define BASE_ENTRY \
-    (0x000011fbu | ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_MODE_GUEST | ENTRY_LOAD_PAT | \
-     ENTRY_LOAD_EFER)
+/* The words of the cases; all of them are said of a `struct world *w`. */
+#define WORLD_MEMORY (w->memory_at)
+#define WORLD_END (1ull << w->caps.physical_address_bits)
+#define WORLD_VMCS (w->input.current_vmcs)
+#define WORLD_REVISION (vmx_caps_revision(&w->caps))
+#define BASE_PIN (w->pin)
+#define BASE_CPU (w->cpu)
+#define BASE_CPU2 (w->cpu2)
+#define BASE_EXIT (w->exit)
+#define BASE_ENTRY (w->entry)
+#define BASE_EPTP (w->ept_root)
 #define BASE_EFER (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define BASE_CR0 (CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG)
 #define BASE_CR4 (CR4_PAE | CR4_VMXE)
-#define BASE_EPTP 0x0000002000000000ull
 #define BASE_PAT 0x0007040600070406ull
 /* Access rights. */
 #define AR_CODE64 0xa09bull
@@ -67,7 +68,7 @@ static inline void world_base_caps(struct world *w)
     caps->cr4_fixed1 = 0x1ffffffff & ~0x8000ull;
     caps->ept_vpid_cap = VMX_EPT_CAP_WALK_4 | VMX_EPT_CAP_WB | VMX_EPT_CAP_ACCESSED_DIRTY |
                          VMX_EPT_CAP_SHADOW_STACK;
-    caps->physical_address_bits = WORLD_PHYSICAL_BITS;
+    caps->physical_address_bits = 46;
     caps->linear_address_bits = 48;
     caps->rtm = true;
     caps->cet = true;
@@ -118,23 +119,55 @@ static inline void world_base_guest(struct world *w)
     v[VMCS_INDEX_GUEST_IDTR_LIMIT] = 0xfff;
 }
 
-static inline void world_base(struct world *w)
+/* The value of a control word: what must be 1, and of `wanted` what can be. */
+static inline uint64_t world_controls(const struct world *w, enum vmx_word word, uint64_t wanted)
+{
+    struct vmx_allowed allowed = vmx_caps_allowed(&w->caps, word);
+    return allowed.must_be_1 | (wanted & allowed.may_be_1);
+}
+
+static inline void world_base_controls(struct world *w)
+{
+    w->pin = world_controls(w, VMX_WORD_PIN,
+                            PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS |
+                                PIN_ACTIVATE_PREEMPTION_TIMER);
+    w->cpu = world_controls(w, VMX_WORD_CPU, CPU_HLT_EXITING | CPU_ACTIVATE_SECONDARY_CONTROLS);
+    w->cpu2 = world_controls(w, VMX_WORD_CPU2, CPU2_ENABLE_EPT | CPU2_ENABLE_VPID);
+    w->exit = world_controls(w, VMX_WORD_EXIT,
+                             EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_ACKNOWLEDGE_INTERRUPT |
+                                 EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER);
+    w->entry = world_controls(w, VMX_WORD_ENTRY,
+                              ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_IA32E_MODE_GUEST | ENTRY_LOAD_PAT |
+                                  ENTRY_LOAD_EFER);
+    w->v[VMCS_INDEX_PIN_BASED_CONTROLS] = w->pin;
+    w->v[VMCS_INDEX_PRIMARY_PROC_BASED_CONTROLS] = w->cpu;
+    w->v[VMCS_INDEX_SECONDARY_PROC_BASED_CONTROLS] = w->cpu2;
+    w->v[VMCS_INDEX_EXIT_CONTROLS] = w->exit;
+    w->v[VMCS_INDEX_ENTRY_CONTROLS] = w->entry;
+    w->v[VMCS_INDEX_VPID] = 1;
+    w->v[VMCS_INDEX_EPT_POINTER] = w->ept_root | 0x1e;
+    w->v[VMCS_INDEX_TSC_MULTIPLIER] = 1ull << 48;
+}
+
+/* The base on the processor of w->caps, with w->memory_at, w->ept_root and w->input filled in. */
+static inline void world_base_on(struct world *w)
 {
     memset(w->v, 0, sizeof(w->v));
     memset(w->memory, 0, sizeof(w->memory));
-    world_base_caps(w);
-    w->input.ia32e_mode = true;
-    w->input.current_vmcs = 0x5000;
-    w->v[VMCS_INDEX_PIN_BASED_CONTROLS] = BASE_PIN;
-    w->v[VMCS_INDEX_PRIMARY_PROC_BASED_CONTROLS] = BASE_CPU;
-    w->v[VMCS_INDEX_SECONDARY_PROC_BASED_CONTROLS] = BASE_CPU2;
-    w->v[VMCS_INDEX_EXIT_CONTROLS] = BASE_EXIT;
-    w->v[VMCS_INDEX_ENTRY_CONTROLS] = BASE_ENTRY;
-    w->v[VMCS_INDEX_VPID] = 1;
-    w->v[VMCS_INDEX_EPT_POINTER] = BASE_EPTP | 0x1e;
-    w->v[VMCS_INDEX_TSC_MULTIPLIER] = 1ull << 48;
+    world_base_controls(w);
     world_base_host(w);
     world_base_guest(w);
+}
+
+/* The base on a processor that has everything. */
+static inline void world_base(struct world *w)
+{
+    world_base_caps(w);
+    w->memory_at = 0x10000000;
+    w->ept_root = 0x2000000000;
+    w->input.ia32e_mode = true;
+    w->input.current_vmcs = 0x5000;
+    world_base_on(w);
 }
 
 /* --- other starting points --- */
@@ -191,6 +224,8 @@ static inline void tweak_in_smm_with_smm_msr(struct world *w)
 
 static inline void tweak_masks(struct world *w)
 {
+    if (w->masks_known)
+        return;
     w->input.efer_valid = EFER_DEFINED;
     w->input.debugctl_valid = 0x1;
     w->input.perf_global_valid = 0x70000000full;
@@ -279,7 +314,16 @@ static inline void tweak_cr0_bit(struct world *w)
 static inline void tweak_linked(struct world *w)
 {
     w->v[VMCS_INDEX_VMCS_LINK_POINTER] = WORLD_MEMORY;
-    w->memory[0] = 0x12;
+    uint32_t revision = WORLD_REVISION;
+    memcpy(w->memory, &revision, sizeof(revision));
+}
+
+/* MSR areas anywhere in the memory have entries that can be loaded and stored. */
+static inline void tweak_msr_memory(struct world *w)
+{
+    const uint64_t sysenter_cs = 0x174;
+    for (unsigned at = 0; at < sizeof(w->memory); at += 16)
+        memcpy(w->memory + at, &sysenter_cs, sizeof(sysenter_cs));
 }
 
 static inline void tweak_msr_entry(struct world *w)
