@@ -76,13 +76,15 @@ static void walk_state(struct vmx_vcpu *v, struct guest_walk_state *s)
 
 static enum guest_walk_status entry_read(void *ctx, gpa_t gpa, unsigned size_bytes, uint64_t *value)
 {
-    const struct vmx_vcpu *v = ctx;
+    struct vmx_vcpu *v = ctx;
     const void *at = gpa_space_pointer(&v->vcpu.vm->memory, gpa, size_bytes);
 
     if (!at)
         return GUEST_WALK_UNMAPPED;
     *value = size_bytes == 4 ? __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED)
                              : __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED);
+    if (v->code_path.recording)
+        vmx_code_path_add(v, at, size_bytes, *value);
     return GUEST_WALK_OK;
 }
 
@@ -378,8 +380,9 @@ void vmx_emul_state(struct vmx_vcpu *v, struct emul_state *state)
     };
 }
 
+/* *code is where the bytes are, if 16 of them are RAM in one page. */
 static enum emul_status fetch(struct vmx_vcpu *v, gva_t at, unsigned want, uint8_t *bytes,
-                              unsigned *got, struct x86_fault *fault)
+                              unsigned *got, const uint8_t **code, struct x86_fault *fault)
 {
     unsigned first = (unsigned)hv_min_u64(want, HV_PAGE_BYTES - (at.v & HV_PAGE_MASK));
     gpa_t gpa;
@@ -391,11 +394,14 @@ static enum emul_status fetch(struct vmx_vcpu *v, gva_t at, unsigned want, uint8
     if (gpa_space_read(&v->vcpu.vm->memory, gpa, bytes, first) != HV_OK)
         return EMUL_ABORT;
     *got = first;
+    *code = (at.v & HV_PAGE_MASK) + 16 <= HV_PAGE_BYTES
+                ? gpa_space_pointer(&v->vcpu.vm->memory, gpa, 16)
+                : NULL;
     return EMUL_OK;
 }
 
-enum emul_status vmx_fetch_decode(struct vmx_vcpu *v, const struct emul_insn **insn,
-                                  struct x86_fault *fault)
+static enum emul_status fetch_anew(struct vmx_vcpu *v, const struct emul_insn **insn,
+                                   struct x86_fault *fault)
 {
     enum emul_mode mode = vmx_guest_mode(v);
     uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
@@ -403,8 +409,12 @@ enum emul_status vmx_fetch_decode(struct vmx_vcpu *v, const struct emul_insn **i
                                            : (uint32_t)(rip + vmcs_read(VMCS_GUEST_CS_BASE));
     uint8_t bytes[EMUL_INSN_BYTES_MAX];
     unsigned got, more;
-    enum emul_status status = fetch(v, GVA(linear), sizeof(bytes), bytes, &got, fault);
+    const uint8_t *code;
+    enum emul_status status;
 
+    vmx_code_path_begin(v);
+    status = fetch(v, GVA(linear), sizeof(bytes), bytes, &got, &code, fault);
+    v->code_path.recording = false;
     if (status != EMUL_OK)
         return status;
     *insn = &v->decoded;
@@ -413,11 +423,21 @@ enum emul_status vmx_fetch_decode(struct vmx_vcpu *v, const struct emul_insn **i
         return EMUL_OK;
     v->decoded_rip = rip;
     status = emul_decode(bytes, got, mode, &v->decoded);
+    if (status == EMUL_OK && mode == EMUL_MODE_64)
+        vmx_code_path_end(v, rip, code);
     if (status != EMUL_NEED_BYTES)
         return status;
     /* It goes on in the next page. */
-    status = fetch(v, GVA(linear + got), (unsigned)sizeof(bytes) - got, bytes + got, &more, fault);
+    status = fetch(v, GVA(linear + got), (unsigned)sizeof(bytes) - got, bytes + got, &more, &code,
+                   fault);
     return status == EMUL_OK ? emul_decode(bytes, got + more, mode, &v->decoded) : status;
+}
+
+enum emul_status vmx_fetch_decode(struct vmx_vcpu *v, const struct emul_insn **insn,
+                                  struct x86_fault *fault)
+{
+    *insn = vmx_fetch_again(v);
+    return HV_LIKELY(*insn != NULL) ? EMUL_OK : fetch_anew(v, insn, fault);
 }
 
 unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn)

@@ -91,6 +91,22 @@ struct vmx_switched {
 
 enum vmx_run_state { VMX_RUNNABLE, VMX_HALTED, VMX_WAIT_FOR_SIPI };
 
+/* The way by which the last instruction was fetched in 64-bit mode: what the translation depends on,
+ * each paging-structure entry with the value that it had, and where the bytes are. As long as all
+ * that is the same, so is the translation: guest_fetch.c. */
+#define VMX_CODE_PATH_ENTRIES 5
+
+struct vmx_code_path {
+    uint64_t rip, cr0, cr3, cr4, code_rights;
+    const uint8_t *code;     /* 16 bytes of RAM in one page; NULL: no path is kept */
+    uint64_t masks[2];       /* over those bytes: which are the instruction's */
+    uint64_t bytes[2];
+    unsigned count;          /* entries */
+    bool recording;
+    const uint64_t *entry[VMX_CODE_PATH_ENTRIES];
+    uint64_t value[VMX_CODE_PATH_ENTRIES];
+};
+
 struct vmx_vm;
 struct vmx_vcpu;
 
@@ -164,6 +180,7 @@ struct vmx_vcpu {
     /* The instruction that was decoded last, and where. */
     uint64_t decoded_rip;
     struct emul_insn decoded;
+    struct vmx_code_path code_path;
 
     uint64_t exits[VMEXIT_COUNT];
     struct vmx_recorder recorder;
@@ -282,6 +299,15 @@ unsigned vmx_answer_ud(struct vmx_vcpu *v);
 /* Puts an event whose delivery was interrupted by the exit back in the queue. */
 void vmx_requeue_vectoring(struct vmx_vcpu *v);
 bool vmx_has_event(struct vmx_vcpu *v);
+
+/* --- guest_fetch.c --- */
+
+/* The last instruction, if the guest is at it again and nothing of the way to it has changed. */
+const struct emul_insn *vmx_fetch_again(struct vmx_vcpu *v);
+/* Around the walk for an instruction fetch: keeps the entries that it reads. */
+void vmx_code_path_begin(struct vmx_vcpu *v);
+void vmx_code_path_add(struct vmx_vcpu *v, const void *entry, unsigned size_bytes, uint64_t value);
+void vmx_code_path_end(struct vmx_vcpu *v, uint64_t rip, const uint8_t *code);
 
 /* --- guest_access.c --- */
 extern const struct emul_ops vmx_emul_ops;

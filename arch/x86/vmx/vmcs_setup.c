@@ -155,6 +155,7 @@ static void write_non_register(struct vmx_vcpu *v)
     v->deferred = 0;
     v->attention = 0;
     v->decoded.length_bytes = 0;
+    v->code_path.code = NULL;
 }
 
 /* What RESET and INIT set alike. */
