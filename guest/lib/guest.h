@@ -177,6 +177,10 @@ extern uint32_t guest_cpu_apic_id[GUEST_MAX_CPUS];
 bool guest_cpu_run(unsigned cpu, void (*fn)(void *), void *arg);
 /* Waits for the end of it, at most so long. */
 bool guest_cpu_wait(unsigned cpu, uint64_t microseconds);
+/* INIT, and start-up from the beginning; the processor keeps its number. guest_cpu_stop() is the
+ * first half. */
+void guest_cpu_stop(unsigned cpu);
+bool guest_cpu_restart(unsigned cpu);
 /* Page whose number is the start-up vector, with the code that starts a processor. */
 #define GUEST_LOW_PAGE 0x70000u
 

@@ -72,6 +72,9 @@ from_real:
     mov ss, ax
     mov ds, ax
     mov es, ax
+    xor eax, eax
+    mov fs, ax
+    mov gs, ax
     mov esp, [saved_rsp]
     mov edi, [registers]
     mov esi, REAL_THUNK + (real_registers - guest_real_page)

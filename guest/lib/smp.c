@@ -62,6 +62,29 @@ unsigned guest_smp_start(void)
     return guest_cpu_count;
 }
 
+void guest_cpu_stop(unsigned cpu)
+{
+    guest_ipi(guest_cpu_apic_id[cpu], ICR_INIT | ICR_ASSERT);
+    guest_delay_us(10000);
+}
+
+bool guest_cpu_restart(unsigned cpu)
+{
+    unsigned before = guest_cpu_count;
+    uint64_t start = rdtsc();
+
+    guest_cpu_stop(cpu);
+    guest_ap_next = cpu;
+    guest_cpu_count = before - 1;
+    guest_ipi(guest_cpu_apic_id[cpu], ICR_STARTUP | ICR_ASSERT | GUEST_LOW_PAGE >> 12);
+    while (guest_cpu_count != before && rdtsc() - start < guest_us(TAKE_US))
+        pause();
+    if (guest_cpu_count == before)
+        return true;
+    guest_cpu_count = before;
+    return false;
+}
+
 bool guest_cpu_run(unsigned cpu, void (*fn)(void *), void *arg)
 {
     struct work *work = &works[cpu];

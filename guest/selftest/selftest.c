@@ -30,6 +30,10 @@ static const struct section {
     { "x2apic", test_x2apic },
     { "ioapic", test_ioapic },
     { "device", test_device },
+    { "modes", test_modes },
+    { "task", test_task },
+    { "smp", test_smp },
+    { "state", test_state },
 };
 
 /* --- telling --- */

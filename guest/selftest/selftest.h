@@ -97,5 +97,9 @@ void test_lapic(void);
 void test_x2apic(void);
 void test_ioapic(void);
 void test_device(void);
+void test_modes(void);
+void test_task(void);
+void test_smp(void);
+void test_state(void);
 
 #endif
