@@ -11,7 +11,7 @@ FOLDER = os.path.join(TOP, "guest", "lab")
 VMFAIL = 0xffff
 END_STAGE = 16
 MOST_PAGES = 16
-HEADER_KEYS = ("title", "reason", "questions", "sdm", "explain", "exercise", "predict")
+HEADER_KEYS = ("title", "reason", "questions", "sdm", "explain", "exercise", "predict", "order")
 WISHES = ("avoid", "prefer", "require", "forbid")
 GPRS = ("RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
         "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15")
@@ -56,6 +56,7 @@ class Expect:
     def __init__(self, kind, reason_name, reason, least, most, checks):
         self.kind, self.reason_name, self.reason = kind, reason_name, reason
         self.least, self.most, self.checks = least, most, checks
+        self.missing = None
 
 
 class Action:
@@ -76,6 +77,8 @@ class Variant:
         self.end, self.status, self.limit_ms = "debug-exit", 0, 1000
         self.honoured, self.honoured_reason = None, 0
         self.note = ""
+        self.begins = True
+        self.stop = 0
 
 
 class Experiment:
@@ -155,6 +158,9 @@ class Experiment:
         for variant in self.variants:
             variant.actions = self.common.actions + variant.actions
             variant.expects = self.common.expects + variant.expects
+            variant.stop = variant.stop or self.common.stop
+            if self.common.end != "debug-exit" and variant.end == "debug-exit":
+                variant.end, variant.status = self.common.end, self.common.status
             if self.common.honoured and not variant.honoured:
                 variant.honoured = self.common.honoured
                 variant.honoured_reason = self.common.honoured_reason
@@ -315,6 +321,10 @@ class Experiment:
         variant.expects.append(Expect("LAB_EXPECT_VALUE", "", 0, 0, 0, [check]))
 
     def line_known(self, variant, rest, line):
+        none = re.fullmatch(r"none : (.*)", rest)
+        if none and variant.expects and variant.expects[-1].kind == "LAB_EXPECT_EXIT":
+            variant.expects[-1].missing = none.group(1)
+            return
         fact, value, text = self.match(r"([\w.-]+) = (\S+) : (.*)", rest, "known FACT = N : TEXT")
         for check in reversed(variant.expects[-1].checks if variant.expects else []):
             if check.fact == fact:
@@ -328,6 +338,14 @@ class Experiment:
 
     def line_limit(self, variant, rest, line):
         variant.limit_ms, = (self.number(text) for text in self.match(r"= (\d+)", rest, "limit = MS"))
+
+    def line_began(self, variant, rest, line):
+        self.match(r"= no", rest, "began = no")
+        variant.begins = False
+
+    def line_stop(self, variant, rest, line):
+        variant.stop, = (self.number(text) for text in self.match(r"= (\d+)", rest, "stop = N"))
+        variant.end = "stopped"
 
     def line_note(self, variant, rest, line):
         variant.note, = self.match(r"= (.*)", rest, "note = TEXT")
@@ -372,6 +390,6 @@ def read_experiment(name, folder=FOLDER):
 
 
 def read_all(folder=FOLDER):
-    """In the order of their reasons, then of their names."""
+    """In the order of their reasons, then of their names; those with 'order = last' at the end."""
     made = [read_experiment(name, folder) for name in experiment_names(folder)]
-    return sorted(made, key=lambda e: (e.reason, e.name))
+    return sorted(made, key=lambda e: (e.header["order"] == "last", e.reason, e.name))

@@ -142,6 +142,8 @@ unsigned exit_external_interrupt(struct vmx_vcpu *v)
 {
     if (HV_LIKELY(vmx_intr_valid(v->exit.intr_info)))
         host_irq_dispatch(vmx_intr_vector(v->exit.intr_info));
+    else /* it was not acknowledged, and comes through our IDT */
+        sti_nop_cli();
     v->timer_budget = 0; /* it may have been the core's timer: look */
     return EXIT_KEEP | VCPU_RUN;
 }

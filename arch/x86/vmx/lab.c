@@ -56,7 +56,8 @@ static void prepare_config(struct lab *lab, const struct boot_info *info)
     lab->customize = (struct vmx_customize){ customize_policy, customize_refused };
     memset(&lab->observed, 0, sizeof(lab->observed));
     lab->refusal[0] = 0;
-    lab->recording = lab->called = false;
+    lab->recording = !lab->variant->begins;
+    lab->called = false;
     lab->open = NULL;
     lab->vcpu = NULL;
 }

@@ -152,6 +152,8 @@ static void after(struct vmx_observer *observer, struct vmx_vcpu *v, unsigned an
     lab->open->answer = answer;
     snapshot(v, lab->open->gprs_after, lab->open->after);
     lab->open = NULL;
+    if (lab->variant->stop && lab->observed.record_count >= lab->variant->stop)
+        vm_stop(lab->vm, 0, "stopped");
 }
 
 static void failed(struct vmx_observer *observer, struct vmx_vcpu *v)

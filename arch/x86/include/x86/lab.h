@@ -44,6 +44,7 @@ struct lab_expect {
     uint32_t least, most;
     const struct lab_check *checks;
     unsigned check_count;
+    const char *missing; /* LAB_EXPECT_EXIT: who is known not to exit here, and why; NULL: nobody */
 };
 
 enum lab_action_kind {
@@ -95,6 +96,8 @@ struct lab_variant {
     const char *end;  /* the reason of the VM's end: "debug-exit", "crash" */
     unsigned status;  /* its status, with debug-exit */
     unsigned limit_ms;
+    unsigned stop;    /* the VM is stopped after so many exits; 0: it is not */
+    bool begins;      /* the guest gets to lab_begin(); else everything from the first entry counts */
     const char *honoured; /* control that must cause exits of reason `honoured_reason`, or NULL */
     uint16_t honoured_reason;
 };
