@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tsc = take(&in, 4);
     for (unsigned i = 0; i < CPUS; i++) {
         struct lapic_env env = { env_now, env_arm, env_cancel, env_send, env_eoi, env_kick,
-                                 &self[i] };
+                                 &self[i], NULL };
         struct lapic_config config = {
             .id = i, .bsp = i == 0, .has_x2apic = flags & 1, .has_tsc_deadline = flags & 2,
             .suppress_eoi_broadcast = flags & 4, .physical_address_bits = 40,

@@ -90,7 +90,7 @@ static struct lapic_config config_of(unsigned cpu)
 static void make_apic(unsigned cpu, const struct lapic_config *config)
 {
     struct lapic_env env = { env_now, env_arm, env_cancel, env_send, env_eoi, env_kick,
-                             &seats[cpu] };
+                             &seats[cpu], NULL };
     assert_int_equal(lapic_init(&world->apic[cpu], config, &env), HV_OK);
 }
 
@@ -221,7 +221,8 @@ static void test_boot_processor_is_in_virtual_wire_mode(void **state)
 static void test_init_refusals(void **state)
 {
     (void)state;
-    struct lapic_env env = { env_now, env_arm, env_cancel, env_send, env_eoi, env_kick, &seats[0] };
+    struct lapic_env env = { env_now, env_arm, env_cancel, env_send, env_eoi, env_kick, &seats[0],
+                             NULL };
     struct lapic_config good = config_of(0), bad;
     bad = good, bad.timer_numerator = 0;
     assert_int_equal(lapic_init(&world->apic[0], &bad, &env), HV_ERR_INVALID);
@@ -1383,6 +1384,86 @@ static void test_concurrent_posting(void **state)
         assert_int_equal(lapic->posted.pir[i], 0);
 }
 
+/* --- what belongs to a vCPU that owns its core --- */
+
+static void test_x2apic_only(void **state)
+{
+    (void)state;
+    struct lapic *lapic = &world->apic[1];
+    struct lapic_config config = config_of(1);
+    uint64_t value, base;
+    config.x2apic_only = true;
+    make_apic(1, &config);
+    base = lapic_base_read(lapic);
+    assert_int_equal(base, LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC);
+    assert_true(lapic_msr_read(lapic, 0x802, &value));
+    assert_int_equal(value, 1);
+    /* SDM "IA32_XAPIC_DISABLE_STATUS": leaving x2APIC mode is #GP, writing the same is not. */
+    assert_int_equal(lapic_base_write(lapic, base), LAPIC_BASE_SAME);
+    assert_int_equal(lapic_base_write(lapic, base & ~LAPIC_BASE_X2APIC), LAPIC_BASE_FAULT);
+    assert_int_equal(lapic_base_write(lapic, LAPIC_DEFAULT_BASE), LAPIC_BASE_FAULT);
+    lapic_reset_init(lapic);
+    assert_true(lapic_is_x2apic(lapic));
+    lapic_reset(lapic);
+    assert_true(lapic_is_x2apic(lapic));
+
+    struct lapic_env env = { env_now, env_arm, env_cancel, env_send, env_eoi, env_kick, &seats[1],
+                             NULL };
+    config.has_x2apic = false;
+    assert_int_equal(lapic_init(lapic, &config, &env), HV_ERR_INVALID);
+}
+
+static bool taken_directly;
+static unsigned direct_vector;
+
+static bool env_direct(void *context, uint8_t vector)
+{
+    (void)context;
+    direct_vector = vector;
+    return taken_directly;
+}
+
+/* Only edges go another way, only when that way is open, and never into an APIC that is off. */
+static void test_post_fixed(void **state)
+{
+    (void)state;
+    struct lapic_config config = config_of(1);
+    struct lapic_env env = { env_now, env_arm, env_cancel, env_send, env_eoi, env_kick, &seats[1],
+                             env_direct };
+    struct irq_message message = { .destination = 1, .vector = 0x51, .asserted = true };
+    struct lapic *lapic = &world->apic[1];
+    bool level;
+    assert_int_equal(lapic_init(lapic, &config, &env), HV_OK);
+    taken_directly = true;
+    direct_vector = 0;
+    lapic_post(lapic, &message);
+    assert_int_equal(direct_vector, 0);
+    lapic_mmio_write(lapic, LAPIC_SVR, 4, 0x1ff);
+    lapic_post(lapic, &message);
+    assert_int_equal(direct_vector, 0x51);
+    assert_int_equal(lapic_attention(lapic), 0);
+    message.vector = 8;
+    lapic_post(lapic, &message); /* illegal: an error, not an interrupt */
+    assert_int_equal(direct_vector, 0x51);
+    lapic_sync(lapic);
+    assert_int_equal(lapic->esr_pending, LAPIC_ESR_RECEIVE_ILLEGAL_VECTOR);
+
+    taken_directly = false;
+    message.vector = 0x52;
+    lapic_post(lapic, &message);
+    message.vector = 0x53;
+    message.level_triggered = true;
+    lapic_post(lapic, &message);
+    assert_int_equal(direct_vector, 0x52);
+    lapic_sync(lapic);
+    assert_int_equal(lapic_hand_over(lapic, &level), 0x53);
+    assert_true(level);
+    assert_int_equal(lapic_hand_over(lapic, &level), 0x52);
+    assert_false(level);
+    assert_int_equal(lapic_hand_over(lapic, &level), -1);
+    assert_int_equal(lapic_attention(lapic), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -1404,6 +1485,7 @@ int main(void)
         T(mode_changes), T(tsc_deadline), T(early_callback_arms_again), T(tsc_jump),
         T(reset_stops_the_timer), T(lvt_modes), T(reserved_lvt_modes),
         T(one_shot_read_past_its_end), T(page_changed), T(concurrent_posting),
+        T(x2apic_only), T(post_fixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

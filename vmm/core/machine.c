@@ -12,13 +12,18 @@
 #include "hv/vm.h"
 
 /* The console is polled: a serial port's interrupt is not to be relied on across machines, and a
- * person types slowly. */
+ * person types slowly. Where every core belongs to a guest, each poll takes one away from it: they
+ * are fewer while nobody types. */
 #define CONSOLE_POLLS_PER_SECOND 50
+#define CONSOLE_SLOW_POLLS_PER_SECOND 4
+#define CONSOLE_TYPING_POLLS 100 /* so many after the last byte are of the first kind */
 #define CONSOLE_BATCH 16
 
-/* Boot-once, and the console's poll on the boot core. */
+/* Boot-once, and the console's poll on its core. */
 static struct {
     struct tq_timer poll;
+    unsigned core;
+    unsigned typing;   /* polls until nobody types any more */
     uint8_t held;      /* a byte that the guest had no room for */
     bool holds;
 } input;
@@ -38,6 +43,15 @@ static struct vm *console_owner(void)
     return NULL;
 }
 
+static uint64_t console_poll_interval(void)
+{
+    bool slow = hv_cores[input.core].owner && input.typing == 0;
+
+    if (input.typing)
+        input.typing--;
+    return arch_tsc_hz() / (slow ? CONSOLE_SLOW_POLLS_PER_SECOND : CONSOLE_POLLS_PER_SECOND);
+}
+
 static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
 {
     struct vm *vm = console_owner();
@@ -49,18 +63,20 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
                 break;
             input.held = (uint8_t)byte;
             input.holds = true;
+            input.typing = CONSOLE_TYPING_POLLS;
         }
         if (!vm || platform_console_input(vm, &input.held, 1) == 0)
             break;
         input.holds = false;
     }
-    core_timer_arm(0, timer, now_tsc + arch_tsc_hz() / CONSOLE_POLLS_PER_SECOND);
+    core_timer_arm(input.core, timer, now_tsc + console_poll_interval());
 }
 
 void machine_start(const struct boot_info *info)
 {
     unsigned made = 0;
 
+    core_plan_apply(&info->config);
     for (unsigned i = 0; i < info->config.vm_count; i++) {
         struct vm *vm;
         if (vm_create(&info->config.vms[i], info, NULL, &vm) == HV_OK)
@@ -70,7 +86,8 @@ void machine_start(const struct boot_info *info)
         return;
     hv_info("%u of %u VMs are ready", made, info->config.vm_count);
     tq_timer_init(&input.poll, console_poll);
-    core_timer_arm(0, &input.poll, arch_tsc() + 1);
+    input.core = core_plan_housekeeper();
+    core_timer_arm(input.core, &input.poll, arch_tsc() + 1);
 }
 
 void machine_end(void)

@@ -164,16 +164,23 @@ static enum hv_err vm_load(struct vm *vm)
 
 /* --- creation --- */
 
-/* Cores are dealt out in turn, so that vCPUs share one only when there are more of them. */
+static bool vm_owns_cores(const struct vm *vm)
+{
+    return vm->config->interrupts == CONFIG_INTERRUPTS_GUEST;
+}
+
+/* Cores are dealt out in turn, so that vCPUs share one only when there are more of them. A VM that
+ * owns cores has as many as vCPUs, and for the others there is at least one: core_plan_make. */
 static unsigned deal_core(const struct vm *vm)
 {
     static unsigned next_core;
+    unsigned owner = vm_owns_cores(vm) ? vm->index + 1 : 0;
 
     if (vm->extra && vm->extra->boot_core_only)
         return 0;
     do
         next_core = (next_core + 1) % arch_core_count();
-    while (!hv_cores[next_core].online);
+    while (!hv_cores[next_core].online || hv_cores[next_core].owner != owner);
     return next_core;
 }
 
@@ -184,27 +191,40 @@ static enum hv_err vm_make_vcpus(struct vm *vm)
         if (!vcpu)
             return HV_ERR_NO_MEMORY;
         core_add_vcpu(deal_core(vm), vcpu);
+        /* A timer of a device is work for another core, where there is one. */
         if (i == 0)
-            vm->home_core = vcpu->core;
+            vm->home_core = vm_owns_cores(vm) ? core_plan_housekeeper() : vcpu->core;
         vm->vcpus[vm->vcpu_count++] = vcpu;
     }
     return HV_OK;
 }
 
-/* What the operator's file may ask for and this version does not do. */
-static enum hv_err vm_check_config(const struct config_vm *config)
+/* What the operator's file may ask for and this machine cannot give. */
+static enum hv_err vm_check_config(const struct vm *vm)
 {
-    if (config->interrupts == CONFIG_INTERRUPTS_VMM)
+    const struct config_vm *config = vm->config;
+    const char *missing;
+
+    if (!vm_owns_cores(vm))
         return HV_OK;
-    hv_error("trapline.cfg: [vm %s], line %u: interrupts = guest is not supported by this version; "
-             "write interrupts = vmm",
-             config->name, config->line);
+    missing = arch_cannot_own_cores();
+    if (missing)
+        hv_error("trapline.cfg: [vm %s], line %u: interrupts = guest needs %s, which this machine "
+                 "does not have; write interrupts = vmm",
+                 config->name, config->line, missing);
+    else if (core_plan_count(vm->index) != config->vcpus)
+        hv_error("trapline.cfg: [vm %s], line %u: interrupts = guest needs a core for each of its "
+                 "%u vCPUs alone, and one for VMs with interrupts = vmm if there are any; the "
+                 "machine has %u cores, too few for all that the file asks for",
+                 config->name, config->line, config->vcpus, arch_core_count());
+    else
+        return HV_OK;
     return HV_ERR_UNSUPPORTED;
 }
 
 static enum hv_err vm_build(struct vm *vm, const struct boot_info *info)
 {
-    enum hv_err err = vm_check_config(vm->config);
+    enum hv_err err = vm_check_config(vm);
 
     if (err == HV_OK)
         err = vm_make_memory(vm);

@@ -190,7 +190,8 @@ static void set_virtual_wire(struct lapic *lapic)
 void lapic_reset(struct lapic *lapic)
 {
     lapic->base_msr = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE |
-                      (lapic->config.bsp ? LAPIC_BASE_BSP : 0);
+                      (lapic->config.bsp ? LAPIC_BASE_BSP : 0) |
+                      (lapic->config.x2apic_only ? LAPIC_BASE_X2APIC : 0);
     lapic->attention.half.owner = 0;
     __atomic_store_n(&lapic->attention.half.posted, 0, __ATOMIC_RELAXED);
     reset_registers(lapic);
@@ -220,7 +221,7 @@ enum hv_err lapic_init(struct lapic *lapic, const struct lapic_config *config,
 {
     if (config->timer_numerator == 0 || config->timer_denominator == 0 ||
         config->timer_denominator / config->timer_numerator > MAX_TSC_PER_TICK ||
-        config->id == LAPIC_BROADCAST || (!config->has_x2apic && config->id > 254) ||
+        config->id == LAPIC_BROADCAST || (config->x2apic_only && !config->has_x2apic) || (!config->has_x2apic && config->id > 254) ||
         config->physical_address_bits < 32 || config->physical_address_bits > 52)
         return HV_ERR_INVALID;
     memset(lapic, 0, sizeof(*lapic));
@@ -529,6 +530,8 @@ enum lapic_base_answer lapic_base_write(struct lapic *lapic, uint64_t value)
     uint64_t before = lapic->base_msr;
 
     if ((value & base_reserved(lapic)) || !is_legal_transition(before, value))
+        return LAPIC_BASE_FAULT;
+    if (lapic->config.x2apic_only && (value & BASE_MODE) != BASE_MODE)
         return LAPIC_BASE_FAULT;
     lapic->base_msr = value;
     if (((before ^ value) & LAPIC_BASE_ENABLE) != 0) {

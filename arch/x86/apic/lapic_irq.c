@@ -53,6 +53,18 @@ void lapic_accept(struct lapic *lapic, uint8_t vector)
     lapic_update(lapic);
 }
 
+int lapic_hand_over(struct lapic *lapic, bool *level_triggered)
+{
+    int vector = highest_vector(lapic, LAPIC_IRR);
+
+    if (vector < 0)
+        return -1;
+    *level_triggered = lapic_vector_test(lapic, LAPIC_TMR, (uint8_t)vector);
+    lapic_vector_clear(lapic, LAPIC_IRR, (uint8_t)vector);
+    lapic_update(lapic);
+    return vector;
+}
+
 /* A level-triggered LINT0 that is still high asks again once its interrupt has ended. */
 static void eoi_lint0(struct lapic *lapic, uint8_t vector)
 {

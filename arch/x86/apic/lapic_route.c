@@ -34,6 +34,8 @@ static void post_fixed(struct lapic *lapic, uint8_t vector, bool level)
         post_attention(lapic, LAPIC_ATTENTION_BAD_VECTOR);
         return;
     }
+    if (!level && lapic->env.post_fixed && lapic->env.post_fixed(lapic->env.context, vector))
+        return;
     bool was_level = (__atomic_load_n(&posted->level[word], __ATOMIC_RELAXED) & bit) != 0;
     if (level && !was_level)
         __atomic_fetch_or(&posted->level[word], bit, __ATOMIC_RELAXED);

@@ -132,7 +132,8 @@ static void mask_local_vectors(void)
 
     apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
     apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
-    apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
+    apic_write(APIC_LVT_LINT1, APIC_LVT_MASKED | APIC_LVT_DELIVERY_NMI);
+    apic_write(APIC_LVT_ERROR, APIC_LVT_MASKED);
     if (highest >= 4)
         apic_write(APIC_LVT_PERFORMANCE, APIC_LVT_MASKED);
     if (highest >= 5)
@@ -148,12 +149,83 @@ enum hv_err host_apic_init_core(void)
     if (err)
         return err;
     mask_local_vectors();
-    apic_write(APIC_TPR, 0);
+    /* An interrupt with an exception's vector would be taken for the exception. */
+    apic_write(APIC_TPR, APIC_TPR_EXCEPTIONS);
     apic_write(APIC_SPURIOUS, APIC_SPURIOUS_ENABLE | HOST_VECTOR_SPURIOUS);
+    /* Entries can be unmasked only in an APIC that is switched on. */
+    apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
     apic_write(APIC_LVT_ERROR, HOST_VECTOR_APIC_ERROR);
     apic_write(APIC_ERROR_STATUS, 0); /* a write, then a read, gives and clears what was latched */
     finish_in_service();
     return HV_OK;
+}
+
+bool host_apic_in_service(uint8_t vector)
+{
+    return apic_read(APIC_ISR + 0x10 * (vector / 32u)) >> (vector % 32) & 1;
+}
+
+/* --- an APIC that is a guest's for a while --- */
+
+static bool is_requested(void)
+{
+    for (unsigned reg = 1; reg < 8; reg++) /* vectors below 32 are held back */
+        if (apic_read(APIC_IRR + 0x10 * reg))
+            return true;
+    return false;
+}
+
+/* Takes every interrupt that waits, whoever it was meant for. Handlers of the host only wake. */
+static void drain(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        finish_in_service();
+        if (!is_requested())
+            return;
+        sti_nop_cli();
+    }
+}
+
+static void stop_timer(void)
+{
+    wrmsr(MSR_IA32_TSC_DEADLINE, 0);
+    apic_write(APIC_INITIAL_COUNT, 0);
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+}
+
+void host_apic_lend(uint32_t spurious)
+{
+    stop_timer();
+    drain();
+    apic_write(APIC_LVT_ERROR, APIC_LVT_MASKED);
+    apic_write(APIC_DIVIDE, 0);
+    apic_write(APIC_ERROR_STATUS, 0);
+    apic_write(APIC_ERROR_STATUS, 0); /* the second write clears what the first has shown */
+    __atomic_store_n(&this_cpu()->apic_lent, 1, __ATOMIC_RELAXED);
+    host_apic_lent_svr(spurious);
+    apic_write(APIC_TPR, 0);
+}
+
+void host_apic_lent_svr(uint32_t spurious)
+{
+    apic_write(APIC_SPURIOUS, spurious);
+    /* Switching the APIC off masks all entries, and on again leaves them so. */
+    if (spurious & APIC_SPURIOUS_ENABLE)
+        apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
+}
+
+void host_apic_take_back(void)
+{
+    stop_timer();
+    __atomic_store_n(&this_cpu()->apic_lent, 0, __ATOMIC_RELAXED);
+    if (host_apic_init_core())
+        hv_panic("core %u: the local APIC cannot be taken back", this_cpu()->index);
+    drain();
+}
+
+void host_apic_self_ipi(uint8_t vector)
+{
+    apic_write(APIC_SELF_IPI, vector);
 }
 
 void host_apic_eoi(void)

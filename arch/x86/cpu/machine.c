@@ -29,13 +29,25 @@ uint64_t arch_tsc_hz(void)
     return tsc_hz();
 }
 
-void arch_kick_core(unsigned core)
+const char *arch_cannot_own_cores(void)
 {
-    host_apic_send(percpu_at(core)->apic_id, HOST_VECTOR_KICK);
+    if (!host_apic_is_x2apic())
+        return "x2APIC mode";
+    return host_timer_is_deadline_mode() ? NULL : "a TSC-deadline timer";
 }
 
-/* An interrupt that comes after the look at *unless stays pending, since interrupts are off, and
- * ends the HLT: nothing is lost in between. */
+/* A vector would reach the guest that the core belongs to. */
+void arch_kick_core(unsigned core)
+{
+    uint32_t apic_id = percpu_at(core)->apic_id;
+
+    if (hv_cores[core].owner)
+        host_apic_send_nmi(apic_id);
+    else
+        host_apic_send(apic_id, HOST_VECTOR_KICK);
+}
+
+/* The last look at *unless, and what may come after it: traps.asm. */
 void arch_idle(uint64_t deadline_tsc, const uint32_t *unless)
 {
     bool timed = deadline_tsc != UINT64_MAX;
@@ -45,7 +57,7 @@ void arch_idle(uint64_t deadline_tsc, const uint32_t *unless)
         return;
     if (timed)
         host_timer_arm_tsc(deadline_tsc);
-    sti_hlt_cli();
+    idle_until_interrupt(unless);
     if (timed)
         host_timer_stop();
 }

@@ -117,6 +117,23 @@ xsetbv_safe:
     xor     eax, eax
     ret
 
+; void idle_until_interrupt(const uint32_t *unless): sleeps with interrupts open until one comes; not
+; at all if *unless is not 0. Interrupts are off before and after. A maskable interrupt that comes
+; after the look stays pending until STI has taken effect, behind HLT, and ends it. An NMI between
+; idle_look and idle_over goes on at idle_over: traps.c.
+global idle_until_interrupt:function hidden
+global idle_look:data hidden
+global idle_over:data hidden
+idle_until_interrupt:
+idle_look:
+    cmp     dword [rdi], 0
+    jne     idle_over
+    sti
+    hlt
+idle_over:
+    cli
+    ret
+
 ; void stack_switch(uint64_t top, void (*next)(void *), void *argument): never returns.
 global stack_switch:function hidden
 stack_switch:

@@ -65,6 +65,11 @@ static void env_kick(void *context)
     vcpu_wake(&v->vcpu);
 }
 
+static bool env_post_fixed(void *context, uint8_t vector)
+{
+    return vmx_own_core_send(context, vector);
+}
+
 enum hv_err vmx_apic_create(struct vmx_vcpu *v)
 {
     uint32_t denominator, numerator, crystal_hz;
@@ -72,11 +77,13 @@ enum hv_err vmx_apic_create(struct vmx_vcpu *v)
         .id = v->vcpu.index,
         .bsp = v->vcpu.index == 0,
         .has_x2apic = true,
+        .x2apic_only = v->vm->owns_cores,
         .has_tsc_deadline = true,
         .physical_address_bits = v->vm->physical_address_bits,
     };
     const struct lapic_env env = {
         env_tsc_now, env_timer_arm, env_timer_cancel, env_send, env_eoi, env_kick, v,
+        v->vm->owns_cores ? env_post_fixed : NULL,
     };
     hpa_t page;
     enum hv_err err = page_alloc_take(hv_pages(),

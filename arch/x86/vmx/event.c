@@ -249,8 +249,11 @@ unsigned vmx_prepare_events(struct vmx_vcpu *v)
     lapic_sync(v->lapic);
     if (HV_UNLIKELY(v->lapic->attention.half.owner & (LAPIC_ATTENTION_INIT | LAPIC_ATTENTION_SIPI)) ||
         HV_UNLIKELY(v->run_state == VMX_WAIT_FOR_SIPI)) {
-        if (take_init_and_sipi(v) == VCPU_BLOCK)
+        if (take_init_and_sipi(v) == VCPU_BLOCK) {
+            if (v->vm->owns_cores) /* the core sleeps with its own local APIC */
+                arch_vcpu_put(&v->vcpu);
             return VCPU_BLOCK;
+        }
     }
     if (v->attention & VMX_ATTENTION_FLUSH) { /* also for INIT, just now */
         vmx_flush_guest_tlb(v);
@@ -258,6 +261,8 @@ unsigned vmx_prepare_events(struct vmx_vcpu *v)
     }
     if (v->apicv)
         vmx_apicv_prepare(v);
+    else if (HV_UNLIKELY(v->vm->owns_cores))
+        vmx_own_core_forward(v);
     blocking = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
     choose_event(v, blocking);
     write_event(v, blocking);

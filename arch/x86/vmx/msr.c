@@ -23,6 +23,8 @@ static bool write_tsc(struct vmx_vcpu *v, uint64_t value)
 {
     uint64_t delta = value - (rdtsc() + v->tsc_offset);
 
+    if (v->vm->owns_cores)
+        return vmx_own_core_tsc_write(v);
     v->msrs.tsc_adjust += delta;
     set_tsc_offset(v, v->tsc_offset + delta);
     return true;
@@ -36,6 +38,8 @@ static bool read_tsc_adjust(struct vmx_vcpu *v, uint64_t *value)
 
 static bool write_tsc_adjust(struct vmx_vcpu *v, uint64_t value)
 {
+    if (v->vm->owns_cores)
+        return value == 0 || vmx_own_core_tsc_write(v);
     set_tsc_offset(v, v->tsc_offset + (value - v->msrs.tsc_adjust));
     v->msrs.tsc_adjust = value;
     return true;
@@ -287,6 +291,8 @@ static bool apic_register_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value
 {
     if (v->apicv)
         v->attention |= VMX_ATTENTION_APICV;
+    else if (v->vm->owns_cores)
+        return vmx_own_core_apic_write(v, msr, value);
     return lapic_msr_write(v->lapic, msr, value);
 }
 

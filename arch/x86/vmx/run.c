@@ -135,6 +135,10 @@ static COLD unsigned run_ready_slow(struct vmx_vcpu *v)
         return VCPU_YIELD;
     vmx_set_wake(v, deadline, now);
     v->timer_budget = v->timer_reload;
+    /* Once more, behind the timer: a kick by NMI that comes from here on sets it to 0 (cpu/traps.c),
+     * and one that came before is seen. */
+    if (__atomic_load_n(&core->kick, __ATOMIC_RELAXED))
+        return VCPU_YIELD;
     if (v->attention | lapic_attention(v->lapic))
         return vmx_prepare_events(v);
     return VCPU_RUN;

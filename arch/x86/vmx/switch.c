@@ -163,6 +163,8 @@ void vmx_vcpu_load(struct vmx_vcpu *v)
     write_cr2(v->switched.cr2);
     xstate_load(v);
     v->loaded = true;
+    if (v->vm->owns_cores)
+        vmx_own_core_lend(v);
 }
 
 void arch_vcpu_put(struct vcpu *vcpu)
@@ -171,6 +173,8 @@ void arch_vcpu_put(struct vcpu *vcpu)
 
     if (!v->loaded)
         return;
+    if (v->vm->owns_cores)
+        vmx_own_core_take_back(v);
     xstate_save(v);
     v->switched.cr2 = read_cr2();
     debug_save(v);

@@ -155,6 +155,9 @@ struct vmx_vcpu {
     uint32_t cpu_controls;     /* as last written */
     bool apicv;                /* the processor runs the local APIC: apicv.c */
     uint64_t eoi_exits[4];     /* as last written */
+    bool lent;                 /* atomic: the core's local APIC is the guest's: own_core.c */
+    bool tsc_write_seen;
+    uint64_t level_sent[4];    /* level-triggered vectors whose EOI is waited for, if it is */
     enum vmx_run_state run_state;
     bool halted_with_if;       /* the HLT that stopped it ran with interrupts open */
     bool halted_in_nmi;        /* ... and with NMIs blocked */
@@ -208,7 +211,12 @@ struct vmx_vm {
     struct vmx_controls controls;
     struct vmx_controls controls_apicv; /* the same with APIC virtualization, for x2APIC mode */
     bool apicv_available;
-    hpa_t msr_bitmap, msr_bitmap_apicv;
+    bool owns_cores;           /* interrupts = guest: own_core.c */
+    hpa_t msr_bitmap;
+    union {
+        hpa_t msr_bitmap_apicv;
+        hpa_t msr_bitmap_eoi;  /* owns_cores: the same but for EOI, which exits */
+    };
     hpa_t io_bitmaps;          /* A, then B */
     struct ept ept;
     uint64_t eptp;
@@ -421,6 +429,22 @@ void vmx_apicv_update_mode(struct vmx_vcpu *v);
 /* Tells the processor what software has done to IRR and TMR. */
 void vmx_apicv_prepare(struct vmx_vcpu *v);
 void vmx_apicv_clear(struct vmx_vcpu *v);
+
+/* --- own_core.c: interrupts = guest --- */
+
+/* Lets the guest at the registers of its core's local APIC. */
+void vmx_own_core_open_msrs(uint8_t *bitmap, bool eoi_exits);
+/* The vCPU's registers come into the core, or leave it: the APIC goes with them. */
+void vmx_own_core_lend(struct vmx_vcpu *v);
+void vmx_own_core_take_back(struct vmx_vcpu *v);
+/* Delivers an edge-triggered interrupt at once, from any core. false: the APIC is not lent now. */
+bool vmx_own_core_send(struct vmx_vcpu *v, uint8_t vector);
+/* Delivers what had to wait for the vCPU's core. */
+void vmx_own_core_forward(struct vmx_vcpu *v);
+/* WRMSR of a local APIC's register that exits. false: #GP(0). */
+bool vmx_own_core_apic_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value);
+/* A write to IA32_TSC or IA32_TSC_ADJUST, which has no effect: says so once. */
+bool vmx_own_core_tsc_write(struct vmx_vcpu *v);
 
 /* --- crash.c --- */
 

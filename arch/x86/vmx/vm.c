@@ -57,9 +57,8 @@ static enum hv_err make_controls(struct vmx_vm *x)
     if (err != HV_OK)
         return err;
     view = scratch;
-    x->policy = vm_policy_default(x->vm->config->interrupts == CONFIG_INTERRUPTS_GUEST
-                                      ? VM_INTERRUPTS_GUEST
-                                      : VM_INTERRUPTS_VMM);
+    x->owns_cores = x->vm->config->interrupts == CONFIG_INTERRUPTS_GUEST;
+    x->policy = vm_policy_default(x->owns_cores ? VM_INTERRUPTS_GUEST : VM_INTERRUPTS_VMM);
     x->policy.cr0_trapped |= CR0_CD | CR0_NW;
     x->policy.exception_bitmap = 1u << X86_EXC_DB | 1u << X86_EXC_AC | 1u << X86_EXC_MC;
     if (customize)
@@ -73,7 +72,7 @@ static enum hv_err make_controls(struct vmx_vm *x)
             (uint8_t)cpuid_view_find(view, CPUID_LEAF_ADDRESS_SIZES, 0)->regs.eax;
         err = vmx_policy_to_controls(&x->policy, vmx_host_caps(), &x->controls, &why);
     }
-    if (err == HV_OK)
+    if (err == HV_OK && !x->owns_cores)
         vmx_apicv_make_controls(x);
     if (err != HV_OK) {
         vmx_refusal_text(text, sizeof(text), &why);
@@ -100,7 +99,12 @@ static enum hv_err make_bitmaps(struct vmx_vm *x)
         return err;
     vmx_msr_bitmap_fill(msr, x);
     vmx_msr_bitmap_fill(msr_apicv, x);
-    vmx_apicv_open_msrs(msr_apicv);
+    if (x->owns_cores) {
+        vmx_own_core_open_msrs(msr, false);
+        vmx_own_core_open_msrs(msr_apicv, true);
+    } else {
+        vmx_apicv_open_msrs(msr_apicv);
+    }
     memset(io, 0xff, 2 * HV_PAGE_BYTES); /* no port is the guest's own */
     x->msr_bitmap = HPA((uint64_t)msr);
     x->msr_bitmap_apicv = HPA((uint64_t)msr_apicv);
@@ -146,7 +150,7 @@ static enum hv_err vcpu_build(struct vmx_vcpu *v)
     if (vmclear(v->vmcs.v) != VMX_OK)
         return HV_ERR_UNSUPPORTED;
     cpuid_view_make(&v->cpuid, &request);
-    v->tsc_offset = -v->vcpu.vm->clock.start_tsc;
+    v->tsc_offset = v->vm->owns_cores ? 0 : -v->vcpu.vm->clock.start_tsc;
     vmx_msrs_reset(v);
     vmx_switch_reset(v);
     vmx_vmcs_borrow(v);

@@ -204,6 +204,10 @@ void vmx_guest_state_init_ipi(struct vmx_vcpu *v)
     write_cr2(0);
     lapic_reset_init(v->lapic);
     vmx_apicv_clear(v);
+    if (v->vm->owns_cores) {
+        vmx_own_core_take_back(v);
+        vmx_own_core_lend(v);
+    }
     v->run_state = v->vcpu.index == 0 ? VMX_RUNNABLE : VMX_WAIT_FOR_SIPI;
 }
 

@@ -15,6 +15,8 @@ uint64_t arch_tsc(void);
 uint64_t arch_tsc_hz(void);
 /* Zeroes whole pages the cheapest way. */
 void arch_zero(void *start, uint64_t bytes);
+/* What the machine lacks for giving cores to guests (interrupts = guest); NULL: nothing. */
+const char *arch_cannot_own_cores(void);
 /* Makes another core leave its guest or its idle state. */
 void arch_kick_core(unsigned core);
 /* Waits with interrupts open until `deadline_tsc` (UINT64_MAX: without end) or an interrupt. Returns

@@ -92,6 +92,7 @@ struct vm {
 struct core {
     unsigned index;
     bool online;
+    unsigned owner;          /* 0: any VM's vCPUs; else the index + 1 of the VM whose own it is */
     uint32_t kick;           /* atomic: look around before entering a guest again */
     struct spinlock timer_lock;  /* guards `timers`; its first deadline may be read without */
     struct timer_queue timers;
@@ -147,6 +148,23 @@ struct vm *vm_at(unsigned index);
 
 /* --- vmm/core/vm_clock.c --- */
 void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds);
+
+/* --- vmm/core/core_plan.c --- */
+
+/* Says which cores belong to VMs with interrupts = guest: owner[i] as struct core.owner. The last
+ * cores go first. One online core stays for the others if there is any VM with interrupts = vmm. A
+ * VM for which too few are left gets none. Pure. */
+void core_plan_make(const struct config *config, const bool *online, unsigned cores,
+                    unsigned *owner);
+
+/* Puts the plan into hv_cores. Boot core only, before the first VM is made. */
+void core_plan_apply(const struct config *config);
+
+/* The cores that belong to a VM. */
+unsigned core_plan_count(unsigned vm_index);
+
+/* Where the work is done that belongs to no vCPU: the first core that is no VM's own, or 0. */
+unsigned core_plan_housekeeper(void);
 
 /* --- vmm/core/core.c --- */
 

@@ -28,6 +28,25 @@ uint32_t host_apic_id(void);
 
 bool host_apic_is_x2apic(void);
 
+/* Is an interrupt with this vector being served? A spurious one is not. */
+bool host_apic_in_service(uint8_t vector);
+
+/* This core's local APIC becomes a guest's, in the state after power-up but for `spurious`, which is
+ * the SVR, and for the pins and sensors, whose entries stay the host's. From here on interrupts must
+ * stay closed while the hypervisor runs: what comes is the guest's. Kicks come as NMIs; one that
+ * comes outside of the guest sets the preemption timer of the current VMCS to 0. x2APIC mode,
+ * TSC-deadline mode; interrupts are off. */
+void host_apic_lend(uint32_t spurious);
+
+/* And is the host's again, whatever the guest has left in it: what it had requested is dropped. */
+void host_apic_take_back(void);
+
+/* The guest has written its SVR, while the APIC is lent. */
+void host_apic_lent_svr(uint32_t spurious);
+
+/* Interrupts the core that executes. x2APIC mode. */
+void host_apic_self_ipi(uint8_t vector);
+
 void host_apic_eoi(void);
 
 /* Interrupts another core. In xAPIC mode the ICR is two registers, and a handler that sends an

@@ -14,6 +14,7 @@ enum apic_register {
     APIC_EOI = 0x0b0,
     APIC_SPURIOUS = 0x0f0,
     APIC_ISR = 0x100,
+    APIC_IRR = 0x200,
     APIC_ERROR_STATUS = 0x280,
     APIC_LVT_CMCI = 0x2f0,
     APIC_ICR_LOW = 0x300,
@@ -27,9 +28,11 @@ enum apic_register {
     APIC_INITIAL_COUNT = 0x380,
     APIC_CURRENT_COUNT = 0x390,
     APIC_DIVIDE = 0x3e0,
+    APIC_SELF_IPI = 0x3f0, /* x2APIC only */
 };
 
 #define APIC_SPURIOUS_ENABLE      (1u << 8)
+#define APIC_TPR_EXCEPTIONS       0x10u /* holds vectors up to 31 back */
 #define APIC_LVT_MASKED           (1u << 16)
 #define APIC_LVT_DELIVERY_NMI     (4u << 8)
 #define APIC_LVT_TIMER_DEADLINE   (2u << 17)

@@ -383,13 +383,6 @@ static inline void hlt(void)
     __asm__ volatile("hlt" ::: "memory");
 }
 
-/* Sleeps until an interrupt. STI holds interrupts off for one instruction, so one that is already
- * pending ends the HLT and is not taken before it. Interrupts are off afterwards. */
-static inline void sti_hlt_cli(void)
-{
-    __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
-}
-
 /* Opens a window of one instruction in which pending interrupts are taken. */
 static inline void sti_nop_cli(void)
 {

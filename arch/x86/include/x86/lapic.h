@@ -90,12 +90,16 @@ struct lapic_env {
      * called again until the owner has run lapic_sync. */
     void (*kick)(void *context);
     void *context;
+    /* NULL, or: delivers an edge-triggered fixed interrupt to the APIC in another way than by posting.
+     * ANY core calls it. false: it could not, and the interrupt is posted. */
+    bool (*post_fixed)(void *context, uint8_t vector);
 };
 
 struct lapic_config {
     uint32_t id;                   /* x2APIC id; xAPIC mode shows its low 8 bits */
     bool bsp;
     bool has_x2apic;               /* as CPUID.1:ECX[21] says */
+    bool x2apic_only;              /* starts in x2APIC mode and stays there, as firmware locks it */
     bool has_tsc_deadline;         /* as CPUID.1:ECX[24] says */
     bool suppress_eoi_broadcast;   /* offer it: version bit 24, SVR bit 12 */
     uint8_t physical_address_bits; /* as CPUID.80000008H says */
@@ -251,6 +255,10 @@ void lapic_sync(struct lapic *lapic);
 
 /* The vector that the APIC would deliver now (highest in IRR, above PPR), or -1. Does not sync. */
 int lapic_pending_vector(const struct lapic *lapic);
+
+/* Takes the highest requested vector out of IRR, whatever PPR says, for somebody else who delivers
+ * it; -1: there is none. Does not sync. */
+int lapic_hand_over(struct lapic *lapic, bool *level_triggered);
 
 /* The processor has taken it: IRR to ISR. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);

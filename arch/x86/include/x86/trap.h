@@ -40,6 +40,10 @@ enum hv_err host_irq_register(unsigned vector, host_irq_handler *handler) HV_MUS
  * are off. A vector without a handler is counted and acknowledged. */
 void host_irq_dispatch(unsigned vector);
 
+/* Sleeps until an interrupt or NMI, unless *unless is not 0 when interrupts are opened. Interrupts
+ * are off before and after. */
+void idle_until_interrupt(const uint32_t *unless);
+
 /* The exception or interrupt entered by cpu/traps.asm. */
 void trap_dispatch(struct trap_frame *frame);
 
