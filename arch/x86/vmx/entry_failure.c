@@ -50,18 +50,19 @@ static bool check_read_memory(void *context, uint64_t hpa, void *to, size_t byte
 
 static void explain(const struct vmx_vcpu *v)
 {
-    const struct vmx_check_input input = {
+    struct vmx_check_input input = {
         .caps = vmx_host_caps(),
         .read = check_read,
         .read_memory = check_read_memory,
         .ia32e_mode = true,
         .current_vmcs = v->vmcs.v,
-        .efer_valid = EFER_DEFINED,
     };
     struct vmx_violation found[VIOLATIONS_SHOWN];
-    size_t count = vmx_check_entry(&input, found, VIOLATIONS_SHOWN);
     char text[320];
+    size_t count;
 
+    vmx_check_masks(&input, cpuid);
+    count = vmx_check_entry(&input, found, VIOLATIONS_SHOWN);
     for (size_t i = 0; i < count && i < VIOLATIONS_SHOWN; i++) {
         vmx_violation_text(text, sizeof(text), &found[i]);
         hv_error("  %s", text);

@@ -26,7 +26,6 @@
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
 #include "hv/panic.h"
-#include "x86/cpuid.h"
 #include "x86/explain.h"
 #include "x86/insn.h"
 #include "x86/vmx_core.h"
@@ -88,25 +87,6 @@ static bool check_read_memory(void *context, uint64_t hpa, void *to, size_t byte
     return true;
 }
 
-/* IA32_PERF_GLOBAL_CTRL: general-purpose and fixed counters of CPUID leaf 0AH. */
-static uint64_t perf_global_valid(const struct vmx_caps *caps)
-{
-    struct cpuid_regs pmu;
-
-    if (!caps->perfmon)
-        return 0;
-    pmu = cpuid(CPUID_LEAF_PMU, 0);
-    return ((1ull << (pmu.eax >> 8 & 0xff)) - 1) | ((1ull << (pmu.edx & 0x1f)) - 1) << 32;
-}
-
-/* IA32_DEBUGCTL: LBR, BTF, BLD, 6 to 12, FREEZE_WHILE_SMM, RTM. */
-static uint64_t debugctl_valid(const struct vmx_caps *caps)
-{
-    bool bus_lock = cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx >> 24 & 1;
-
-    return 0x5fc3 | (bus_lock ? 1 << 2 : 0) | (caps->rtm ? 1 << 15 : 0);
-}
-
 static void world_here(struct explain *e)
 {
     struct world *w = &e->world;
@@ -123,10 +103,8 @@ static void world_here(struct explain *e)
         .context = w,
         .ia32e_mode = true,
         .current_vmcs = e->vmcs,
-        .efer_valid = EFER_DEFINED,
-        .debugctl_valid = debugctl_valid(&w->caps),
-        .perf_global_valid = perf_global_valid(&w->caps),
     };
+    vmx_check_masks(&w->input, cpuid);
     world_base_on(w);
     explain_host_fields(&e->host, w);
     memcpy(e->base, w->v, sizeof(e->base));

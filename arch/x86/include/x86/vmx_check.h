@@ -15,6 +15,8 @@
 #include "hv/types.h"
 #include "x86/vmx_caps.h"
 
+struct cpuid_regs;
+
 /* Sections of the chapter, in the order in which a processor gets to them. */
 enum vmx_check_area {
     VMX_CHECK_EXECUTION,    /* "VM-Execution Control Fields" */
@@ -75,6 +77,11 @@ struct vmx_violation {
 /* Applies every rule. Stores the first `most` violations in the processor's order of groups and
  * returns how many there are; 0: the entry should succeed. */
 size_t vmx_check_entry(const struct vmx_check_input *input, struct vmx_violation *out, size_t most);
+
+/* Fills in efer_valid, debugctl_valid, perf_global_valid and spec_ctrl_valid from what `source`, CPUID, says
+ * (the instruction, or a test's table). */
+void vmx_check_masks(struct vmx_check_input *input,
+                     struct cpuid_regs (*source)(uint32_t leaf, uint32_t subleaf));
 
 /* How the processor reports a violation of this area: VM-instruction error 7 or 8, or exit reason
  * 33 or 34 with a qualification (0 for 34: there it is the entry's number). */
