@@ -168,7 +168,7 @@ def check_fuzz(count, options):
 
 def check_system(count, options):
     import framework  # pexpect is needed only here
-    cases = framework.load_cases(os.path.join(TOP, "tests", "system", "cases.py"))
+    cases = framework.load_cases()
     chosen = [test for test in cases if options.long or not test.long]
     flavours = sorted({test.kernel or "cloud" for test in chosen})
     ready = True
@@ -176,8 +176,8 @@ def check_system(count, options):
         ready &= step(count, f"get the {flavour} kernel",
                       [os.path.join(TOP, "tools", "kernel"), flavour])
     ready &= step(count, "make the initramfs", [os.path.join(TOP, "guest", "linux", "build")])
-    if not os.path.exists(os.path.join(BUILD, "BOOTX64.EFI")):
-        ready &= step(count, "build for the system tests", ["make", "--no-print-directory"])
+    ready &= step(count, "build for the system tests",
+                  ["make", "--no-print-directory", f"-j{options.jobs}", "all", "guests"])
     if not ready:
         count.result("system tests can't be run: see above", 0, 0, len(chosen))
         return

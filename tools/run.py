@@ -125,6 +125,8 @@ def build(options, parsed):
     beside = os.path.dirname(os.path.abspath(options.config))
     wanted = {diskimage.volume_path(mention.path) for mention in parsed.mentions
               if not diskimage.find_file(mention.path, [beside, *options.path])}
+    if any(name and name.endswith(".elf") for name in wanted):
+        call(["make", "-s", "guests"], "building the guest programs")
     flavour = os.path.join(BUILD, "guest", options.kernel)
     if "vmlinuz" in wanted:
         if not os.path.exists(os.path.join(flavour, "vmlinuz")):

@@ -2,6 +2,7 @@
 end. Two run at a time, each in a folder of its own under build/system, each with a time limit.
 """
 import concurrent.futures
+import glob
 import importlib.util
 import os
 import re
@@ -52,12 +53,16 @@ class Test:
         self.long, self.needs, self.arguments = long, needs, list(arguments)
 
 
-def load_cases(path):
-    """The list TESTS of a file of cases."""
-    spec = importlib.util.spec_from_file_location("cases", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.TESTS
+def load_cases(path=None):
+    """The list TESTS of a file of cases; without one, of every cases*.py in this folder."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    tests = []
+    for name in [path] if path else sorted(glob.glob(os.path.join(here, "cases*.py"))):
+        spec = importlib.util.spec_from_file_location("cases", name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        tests += module.TESTS
+    return tests
 
 
 class Failure(Exception):
@@ -187,7 +192,7 @@ def run_one(test, options):
         status = runner(test, argv, folder)
         judge(test, status, read_text(os.path.join(folder, "serial.log")))
     except (Failure, OSError) as problem:
-        return str(problem), folder
+        return str(problem).strip(), folder
     # Images are large and can be made again; what was said is kept.
     shutil.rmtree(os.path.join(folder, "machine"), ignore_errors=True)
     return None, folder

@@ -37,8 +37,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: 2)")
     parser.add_argument("--efi", default=None, help="the EFI program (default: what was built)")
     parser.add_argument("--bochs", default=None, help="the Bochs to use")
-    parser.add_argument("--cases", default=os.path.join(HERE, "cases.py"),
-                        help="the file with the list (default: cases.py)")
+    parser.add_argument("--cases", default=None, metavar="FILE",
+                        help="a file with a list of tests (default: every cases*.py here)")
     options = parser.parse_args()
     tests = select(framework.load_cases(options.cases), options)
     if options.list:
