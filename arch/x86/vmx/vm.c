@@ -224,6 +224,7 @@ void arch_vm_destroy(struct vm *vm)
             hv_panic("INVEPT failed");
     }
     give((void *)x->msr_bitmap.v, HV_PAGE_BYTES);
+    give((void *)x->msr_bitmap_apicv.v, HV_PAGE_BYTES);
     give((void *)x->io_bitmaps.v, 2 * HV_PAGE_BYTES);
     give(x, sizeof(*x));
 }
