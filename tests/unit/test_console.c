@@ -48,7 +48,7 @@ static void expect(struct screen *s, const char *text)
     s->used = 0;
 }
 
-static void guest(const struct console_stream *stream, const char *text)
+static void guest(struct console_stream *stream, const char *text)
 {
     console_write_guest(stream, text, strlen(text));
 }
@@ -105,7 +105,7 @@ static void test_a_long_line_is_cut(void **state)
 static void test_log_lines_begin_on_a_fresh_line(void **state)
 {
     (void)state;
-    static const struct console_stream plain = { NULL };
+    static struct console_stream plain;
     guest(&plain, "login: ");
     unsigned before = second.flushes;
     hv_info("hello");
@@ -120,7 +120,7 @@ static void test_log_lines_begin_on_a_fresh_line(void **state)
 static void test_one_guest_passes_byte_for_byte(void **state)
 {
     (void)state;
-    static const struct console_stream plain = { NULL };
+    static struct console_stream plain;
     const char bytes[] = "\x1b[2J\x00\xff\r50%\r100%\n\nx";
     console_write_guest(&plain, bytes, sizeof(bytes) - 1);
     assert_int_equal(first.used, sizeof(bytes) - 1);
@@ -132,7 +132,7 @@ static void test_one_guest_passes_byte_for_byte(void **state)
 static void test_two_guests_are_told_apart(void **state)
 {
     (void)state;
-    static const struct console_stream a = { "a" }, b = { "b" };
+    static struct console_stream a = { .tag = "a" }, b = { .tag = "b" };
     guest(&a, "one\ntw");
     guest(&b, "three\n");
     guest(&a, "o\n");
@@ -202,7 +202,7 @@ static void test_too_many_backends(void **state)
 static void test_panic_while_the_lock_is_held(void **state)
 {
     (void)state;
-    static const struct console_stream plain = { NULL };
+    static struct console_stream plain;
     first.used = 0;
     faults_now = true;
     hv_info("begun");
@@ -211,6 +211,64 @@ static void test_panic_while_the_lock_is_held(void **state)
     assert_int_equal(first.used, 0);
     hv_error("last words");
     expect(&first, "[7] error: last words\r\n");
+}
+
+/* --- the operator --- */
+
+static void operator(const char *text)
+{
+    console_write_operator(text, strlen(text));
+}
+
+static void test_guests_wait_while_the_operator_has_the_console(void **state)
+{
+    static struct console_stream a = { .tag = "a" }, b = { .tag = "b" };
+
+    (void)state;
+    guest(&a, "before\r\n");
+    console_hold();
+    operator("\r\n> ");
+    expect(&first, "[a] before\r\n\r\n> ");
+    assert_false(console_disturbed());
+    guest(&a, "one\r\ntwo");
+    guest(&b, "three\r\n");
+    assert_int_equal(first.used, 0);
+    hv_info("a line");
+    expect(&first, "\r\n[7] a line\r\n");
+    assert_true(console_disturbed());
+    operator("> ");
+    assert_false(console_disturbed());
+    first.used = 0;
+    console_release();
+    expect(&first, "\r\n[b] three\r\n[a] one\r\n[a] two");
+    assert_true(console_disturbed());
+    guest(&a, "!\r\n");
+    expect(&first, "!\r\n");
+}
+
+static void test_the_last_of_much_output_is_kept(void **state)
+{
+    static struct console_stream plain;
+    static char wanted[CONSOLE_HELD_BYTES + 100];
+    const char lost[] = "(some output was lost here)\r\n";
+
+    (void)state;
+    console_hold();
+    for (unsigned i = 0; i < CONSOLE_HELD_BYTES + 3; i++)
+        console_write_guest(&plain, &"abcdefghij\n"[i % 11], 1);
+    console_release();
+    memcpy(wanted, lost, sizeof(lost) - 1);
+    for (unsigned i = 0; i < CONSOLE_HELD_BYTES; i++)
+        wanted[sizeof(lost) - 1 + i] = "abcdefghij\n"[(i + 3) % 11];
+    wanted[sizeof(lost) - 1 + CONSOLE_HELD_BYTES] = '\0';
+    expect(&first, wanted);
+    /* Held again, it starts over. */
+    console_hold();
+    guest(&plain, "x\n");
+    console_release();
+    expect(&first, "x\n");
+    console_release();
+    assert_int_equal(first.used, 0);
 }
 
 int main(void)
@@ -223,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_one_guest_passes_byte_for_byte),
         cmocka_unit_test(test_two_guests_are_told_apart),
         cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_guests_wait_while_the_operator_has_the_console),
+        cmocka_unit_test(test_the_last_of_much_output_is_kept),
         cmocka_unit_test(test_the_ring_keeps_the_newest),
         cmocka_unit_test(test_too_many_backends),
         cmocka_unit_test(test_panic_while_the_lock_is_held),

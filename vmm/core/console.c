@@ -23,10 +23,14 @@ struct console {
     unsigned backend_count;
     const struct console_stream *writer; /* whose bytes stand on the line; NULL: the log's */
     bool line_open;                      /* the cursor is behind text */
+    bool holding;                        /* the operator has it: guests' bytes are kept back */
+    struct console_stream *first_held;
     uint32_t panic;                      /* atomic */
 };
 
 static struct console console;
+/* Stands for the operator as the writer. */
+static const struct console_stream operator_stream;
 
 static bool in_panic(void)
 {
@@ -120,11 +124,20 @@ static size_t line_length(const char *bytes, size_t n)
     return end ? (size_t)(end - bytes) + 1 : n;
 }
 
-void console_write_guest(const struct console_stream *stream, const char *bytes, size_t n)
+static void keep(struct console_stream *stream, const char *bytes, size_t n)
 {
-    if (n == 0 || in_panic())
-        return;
-    bool locked = lock();
+    if (!stream->is_held) {
+        stream->is_held = true;
+        stream->held_count = 0;
+        stream->next_held = console.first_held;
+        console.first_held = stream;
+    }
+    for (size_t i = 0; i < n; i++)
+        stream->held[stream->held_count++ % CONSOLE_HELD_BYTES] = bytes[i];
+}
+
+static void show_guest(const struct console_stream *stream, const char *bytes, size_t n)
+{
     if (console.writer != stream && console.writer)
         fresh_line();
     console.writer = stream;
@@ -138,6 +151,75 @@ void console_write_guest(const struct console_stream *stream, const char *bytes,
         bytes += part;
         n -= part;
     }
+}
+
+void console_write_guest(struct console_stream *stream, const char *bytes, size_t n)
+{
+    if (n == 0 || in_panic())
+        return;
+    bool locked = lock();
+    if (console.holding)
+        keep(stream, bytes, n);
+    else
+        show_guest(stream, bytes, n);
+    unlock(locked);
+}
+
+/* --- the operator --- */
+
+void console_write_operator(const char *bytes, size_t n)
+{
+    if (n == 0 || in_panic())
+        return;
+    bool locked = lock();
+    if (console.writer != &operator_stream)
+        fresh_line();
+    console.writer = &operator_stream;
+    put(bytes, n);
+    console.line_open = bytes[n - 1] != '\n';
+    flush();
+    unlock(locked);
+}
+
+bool console_disturbed(void)
+{
+    return console.writer != &operator_stream;
+}
+
+void console_hold(void)
+{
+    bool locked = lock();
+    console.holding = true;
+    unlock(locked);
+}
+
+static void show_held(struct console_stream *stream)
+{
+    static const char lost[] = "(some output was lost here)\r\n";
+    uint32_t kept = stream->held_count < CONSOLE_HELD_BYTES ? stream->held_count : CONSOLE_HELD_BYTES;
+    uint32_t from = (stream->held_count - kept) % CONSOLE_HELD_BYTES;
+    uint32_t first = (uint32_t)hv_min_u64(kept, CONSOLE_HELD_BYTES - from);
+    stream->is_held = false;
+    if (kept < stream->held_count) {
+        fresh_line();
+        put(lost, sizeof(lost) - 1);
+    }
+    if (first)
+        show_guest(stream, stream->held + from, first);
+    if (kept > first)
+        show_guest(stream, stream->held, kept - first);
+}
+
+void console_release(void)
+{
+    bool locked = lock();
+    console.holding = false;
+    while (console.first_held) {
+        struct console_stream *stream = console.first_held;
+        console.first_held = stream->next_held;
+        show_held(stream);
+    }
+    flush();
     unlock(locked);
 }
 

@@ -48,6 +48,60 @@ void core_timer_cancel(unsigned index, struct tq_timer *timer)
     spin_unlock(&core->timer_lock);
 }
 
+/* --- questions of the operator's core --- */
+
+enum core_question_state { QUESTION_NONE, QUESTION_ASKED, QUESTION_TAKEN, QUESTION_ANSWERED };
+
+static bool question_move(struct core_question *q, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&q->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+static bool question_wait(struct core_question *q)
+{
+    uint64_t deadline = arch_tsc() + arch_tsc_hz();
+
+    while (!question_move(q, QUESTION_ANSWERED, QUESTION_NONE)) {
+        if (arch_tsc() >= deadline)
+            return false;
+        __builtin_ia32_pause();
+    }
+    return true;
+}
+
+bool core_ask(unsigned index, void (*answer)(void *context), void *context)
+{
+    struct core_question *q = &hv_cores[index].question;
+
+    if (index == arch_this_core()) {
+        answer(context);
+        return true;
+    }
+    /* One that was taken and never answered: the core is lost. */
+    if (!hv_cores[index].online || __atomic_load_n(&q->state, __ATOMIC_ACQUIRE) != QUESTION_NONE)
+        return false;
+    q->answer = answer;
+    q->context = context;
+    __atomic_store_n(&q->state, QUESTION_ASKED, __ATOMIC_RELEASE);
+    core_kick(index);
+    if (question_wait(q))
+        return true;
+    if (question_move(q, QUESTION_ASKED, QUESTION_NONE))
+        return false;
+    return question_wait(q); /* it is at it */
+}
+
+static void core_answer(struct core *core)
+{
+    struct core_question *q = &core->question;
+
+    if (!question_move(q, QUESTION_ASKED, QUESTION_TAKEN))
+        return;
+    q->answer(q->context);
+    __atomic_store_n(&q->state, QUESTION_ANSWERED, __ATOMIC_RELEASE);
+}
+
 void core_fire_timers(struct core *core)
 {
     uint64_t now = arch_tsc();
@@ -97,6 +151,8 @@ static bool core_vcpu_ready(struct vcpu *vcpu)
 {
     if (HV_UNLIKELY(vm_phase(vcpu->vm) != VM_RUNNING || vcpu->parked))
         return vm_park(vcpu);
+    if (HV_UNLIKELY(vm_is_paused(vcpu->vm)) && !__atomic_load_n(&vcpu->stepping, __ATOMIC_RELAXED))
+        return false;
     if (vcpu->blocked && arch_vcpu_has_event(vcpu))
         vcpu->blocked = false;
     return !vcpu->blocked;
@@ -142,6 +198,8 @@ void core_turn(unsigned index)
 
     /* Cleared before anything is looked at: what comes after is seen at the next turn. */
     __atomic_store_n(&core->kick, 0, __ATOMIC_SEQ_CST);
+    if (HV_UNLIKELY(__atomic_load_n(&core->question.state, __ATOMIC_RELAXED) == QUESTION_ASKED))
+        core_answer(core);
     core_fire_timers(core);
     vcpu = core_pick(core, &contended);
     if (vcpu)

@@ -8,7 +8,9 @@
 #include "hv/boot_info.h"
 #include "hv/console.h"
 #include "hv/log.h"
+#include "hv/monitor.h"
 #include "hv/platform.h"
+#include "hv/string.h"
 #include "hv/vm.h"
 
 /* The console is polled: a serial port's interrupt is not to be relied on across machines, and a
@@ -18,14 +20,18 @@
 #define CONSOLE_SLOW_POLLS_PER_SECOND 4
 #define CONSOLE_TYPING_POLLS 100 /* so many after the last byte are of the first kind */
 #define CONSOLE_BATCH 16
+/* A guest that takes no keys for so long has them thrown away, so that Ctrl-A gets through. */
+#define CONSOLE_STUCK_POLLS (5 * CONSOLE_POLLS_PER_SECOND)
 
 /* Boot-once, and the console's poll on its core. */
 static struct {
     struct tq_timer poll;
     unsigned core;
     unsigned typing;   /* polls until nobody types any more */
-    uint8_t held;      /* a byte that the guest had no room for */
-    bool holds;
+    uint8_t waiting[64]; /* keys that the guest had no room for yet */
+    unsigned count;
+    unsigned stuck_polls;
+    struct vm *chosen; /* by the operator; NULL: none */
 } input;
 
 unsigned machine_vm_total(void)
@@ -33,9 +39,10 @@ unsigned machine_vm_total(void)
     return machine_boot_info()->config.vm_count;
 }
 
-/* The VM that has the operator's keyboard: the first one that runs. */
-static struct vm *console_owner(void)
+struct vm *machine_console_owner(void)
 {
+    if (input.chosen && vm_phase(input.chosen) == VM_RUNNING)
+        return input.chosen;
     for (unsigned i = 0; i < vm_count(); i++) {
         if (vm_phase(vm_at(i)) == VM_RUNNING)
             return vm_at(i);
@@ -52,24 +59,54 @@ static uint64_t console_poll_interval(void)
     return arch_tsc_hz() / (slow ? CONSOLE_SLOW_POLLS_PER_SECOND : CONSOLE_POLLS_PER_SECOND);
 }
 
+void machine_give_console(struct vm *vm)
+{
+    input.chosen = vm;
+    input.count = 0;
+}
+
+/* Keys of the operator: to the monitor, or into the queue for the guest. */
+static void read_keys(void)
+{
+    for (unsigned i = 0; i < CONSOLE_BATCH; i++) {
+        /* Reading also draws what the screen has pending. */
+        int byte = operator_is_open() || input.count < sizeof(input.waiting) ? console_read() : -1;
+        if (byte < 0)
+            break;
+        input.typing = CONSOLE_TYPING_POLLS;
+        if (!operator_key((uint8_t)byte) && input.count < sizeof(input.waiting))
+            input.waiting[input.count++] = (uint8_t)byte;
+    }
+}
+
+static void feed_guest(void)
+{
+    struct vm *vm = machine_console_owner();
+    size_t taken = 0;
+
+    if (vm && input.count)
+        taken = platform_console_input(vm, input.waiting, input.count);
+    input.count -= (unsigned)taken;
+    memmove(input.waiting, input.waiting + taken, input.count);
+    if (taken || input.count < sizeof(input.waiting))
+        input.stuck_polls = 0;
+    else if (++input.stuck_polls >= CONSOLE_STUCK_POLLS)
+        input.count = 0;
+}
+
 static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
 {
-    struct vm *vm = console_owner();
+    uint64_t next_tsc;
 
-    for (unsigned i = 0; i < CONSOLE_BATCH; i++) {
-        if (!input.holds) {
-            int byte = console_read(); /* which also draws what the screen has pending */
-            if (byte < 0)
-                break;
-            input.held = (uint8_t)byte;
-            input.holds = true;
-            input.typing = CONSOLE_TYPING_POLLS;
-        }
-        if (!vm || platform_console_input(vm, &input.held, 1) == 0)
-            break;
-        input.holds = false;
+    read_keys();
+    feed_guest();
+    next_tsc = now_tsc + console_poll_interval();
+    if (operator_poll()) {
+        /* A listing is under way: it and the guests of this core share its time. */
+        uint64_t end_tsc = arch_tsc();
+        next_tsc = hv_min_u64(next_tsc, end_tsc + (end_tsc - now_tsc));
     }
-    core_timer_arm(input.core, timer, now_tsc + console_poll_interval());
+    core_timer_arm(input.core, timer, next_tsc);
 }
 
 void machine_start(const struct boot_info *info)
@@ -85,6 +122,7 @@ void machine_start(const struct boot_info *info)
     if (info->config.lab[0] || info->config.explain[0])
         return;
     hv_info("%u of %u VMs are ready", made, info->config.vm_count);
+    operator_start();
     tq_timer_init(&input.poll, console_poll);
     input.core = core_plan_housekeeper();
     core_timer_arm(input.core, &input.poll, arch_tsc() + 1);
@@ -94,6 +132,7 @@ void machine_end(void)
 {
     bool reset = machine_boot_info()->config.on_exit == CONFIG_ON_EXIT_RESET;
 
+    console_release(); /* the guests' last words, if the operator has the console */
     hv_info("all VMs have ended: %s", reset ? "starting the machine over" : "switching off");
     if (reset)
         arch_reset();

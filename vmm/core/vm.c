@@ -344,6 +344,18 @@ void vm_reset(struct vm *vm)
         vm_call_in(vm);
 }
 
+void vm_pause(struct vm *vm)
+{
+    __atomic_store_n(&vm->paused, true, __ATOMIC_SEQ_CST);
+    vm_call_in(vm);
+}
+
+void vm_resume(struct vm *vm)
+{
+    __atomic_store_n(&vm->paused, false, __ATOMIC_SEQ_CST);
+    vm_call_in(vm);
+}
+
 void vm_report_end(struct vm *vm)
 {
     if (vm->extra && vm->extra->ended) {

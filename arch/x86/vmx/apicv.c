@@ -117,7 +117,8 @@ void vmx_apicv_update_mode(struct vmx_vcpu *v)
 void vmx_apicv_prepare(struct vmx_vcpu *v)
 {
     uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
-    int requested = page_highest(v->lapic, LAPIC_IRR);
+    /* The debugger's step keeps interrupts away. */
+    int requested = v->debug.stepping ? 0 : page_highest(v->lapic, LAPIC_IRR);
     uint64_t wanted = (status & 0xff00) | (requested > 0 ? (uint64_t)requested : 0);
 
     if (wanted != status)

@@ -57,6 +57,13 @@ static void source_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint32_
     out[3] = r.edx;
 }
 
+static const struct vmx_caps_source caps_source = { source_rdmsr, source_cpuid, NULL };
+
+enum hv_err vmx_core_caps(struct vmx_caps *caps)
+{
+    return vmx_caps_read(caps, &caps_source);
+}
+
 /* Components whose state XSAVE's standard format holds and that need nothing else of us. */
 static uint64_t core_xcr0(void)
 {
@@ -126,12 +133,11 @@ static enum hv_err core_share_caps(const struct vmx_caps *caps)
 
 enum hv_err vmx_core_enable(const char **why)
 {
-    const struct vmx_caps_source source = { source_rdmsr, source_cpuid, NULL };
     struct vmx_caps caps;
     enum hv_err err;
 
     *why = "the processor has no VT-x";
-    err = vmx_caps_read(&caps, &source);
+    err = vmx_caps_read(&caps, &caps_source);
     if (err != HV_OK)
         return err;
     err = host_feature_control_enable(why);

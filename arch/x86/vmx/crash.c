@@ -81,6 +81,16 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...)
     return EXIT_KEEP | VCPU_END;
 }
 
+uint64_t arch_vcpu_exit_count(const struct vcpu *vcpu)
+{
+    const struct vmx_vcpu *v = HV_CONTAINER_OF(vcpu, const struct vmx_vcpu, vcpu);
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < VMEXIT_COUNT; i++)
+        total += __atomic_load_n(&v->exits[i], __ATOMIC_RELAXED);
+    return total;
+}
+
 void arch_vcpu_describe(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);

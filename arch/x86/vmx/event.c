@@ -189,7 +189,7 @@ static void choose_event(struct vmx_vcpu *v, uint32_t blocking)
         VMX_PENDING_DBG_ENABLED | VMX_PENDING_DBG_BS | VMX_PENDING_DBG_RTM;
     const uint32_t nmi_blocked = VMX_BLOCKING_BY_NMI | VMX_BLOCKING_BY_MOV_SS | VMX_BLOCKING_BY_STI;
 
-    if (v->event.info)
+    if (v->event.info || v->debug.stepping)
         return;
     /* A debug trap of the last instruction comes first, and an entry that injects would lose it
      * (SDM "Delivery of Pending Debug Exceptions after VM Entry"): the windows come after it. */

@@ -60,6 +60,9 @@ unsigned exit_exception_nmi(struct vmx_vcpu *v)
                    vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) | VMX_BLOCKING_BY_NMI);
     switch (vector) {
     case X86_EXC_DB:
+        if (vmx_debug_exception(v))
+            return EXIT_KEEP | VCPU_YIELD;
+        return reflect(v);
     case X86_EXC_AC:
         return reflect(v);
     case X86_EXC_MC:

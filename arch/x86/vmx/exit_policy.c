@@ -131,6 +131,8 @@ unsigned exit_invpcid(struct vmx_vcpu *v)
 /* One instruction was asked for; whoever wants the next one sets the flag again. */
 unsigned exit_monitor_trap_flag(struct vmx_vcpu *v)
 {
+    if (vmx_debug_trap_flag(v))
+        return EXIT_KEEP | VCPU_YIELD;
     vmx_set_cpu_controls(v, 0, CPU_MONITOR_TRAP_FLAG);
     return EXIT_KEEP | VCPU_RUN;
 }

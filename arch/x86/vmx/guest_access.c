@@ -146,6 +146,21 @@ static enum emul_status translate(struct vmx_vcpu *v, gva_t linear, unsigned acc
     }
 }
 
+bool vmx_peek_linear(struct vmx_vcpu *v, gva_t linear, gpa_t *gpa)
+{
+    struct guest_walk_state state;
+    struct guest_walk_result result;
+
+    walk_state(v, &state);
+    state.cpl = 0;
+    state.cr4 &= ~(uint64_t)(CR4_SMAP | CR4_PKE);
+    if (guest_walk(&state, linear, GUEST_ACCESS_READ | GUEST_ACCESS_PEEK, &walk_ops, v, &result) !=
+        GUEST_WALK_OK)
+        return false;
+    *gpa = result.gpa;
+    return true;
+}
+
 /* --- physical --- */
 
 enum bus_answer vmx_mmio(struct vmx_vcpu *v, gpa_t gpa, unsigned size_bytes, bool write,

@@ -57,6 +57,7 @@ HV_NORETURN void arch_core_main(unsigned index)
     if (index == 0) {
         hv_info("%u of %u cores are in VMX operation", core_wait_ready(READY_TIMEOUT_US),
                 arch_core_count());
+        vmx_monitor_start();
         machine_start(arch_boot_info());
         core_release_all();
         if (arch_boot_info()->config.lab[0])

@@ -227,7 +227,7 @@ void vmx_recorder_log_last(struct vmx_vcpu *v)
     }
 }
 
-static void log_ring(struct vmx_vcpu *v)
+void vmx_recorder_log_ring(struct vmx_vcpu *v)
 {
     const struct vmx_trace *trace = &v->recorder.trace;
     const char *name = v->vcpu.vm->config->name;
@@ -264,5 +264,5 @@ void vmx_recorder_log_end(struct vmx_vcpu *v)
     if (v->recorder.stats)
         log_stats(v);
     if (v->recorder.trace.records && v->vcpu.vm->config->trace == CONFIG_TRACE_DUMP)
-        log_ring(v);
+        vmx_recorder_log_ring(v);
 }

@@ -59,6 +59,21 @@ void vmx_vmcs_return(struct vmx_vcpu *v)
     v->lender = NULL;
 }
 
+void vmx_vmcs_visit(struct vmx_vcpu *v, void (*look)(void *context), void *context)
+{
+    struct vmx_vcpu *before = this_cpu()->vmx;
+    /* Cleared, so that another core may take it: it has to be so again. */
+    bool was_clear = before != v && !v->launched;
+
+    if (before != v)
+        make_current(v);
+    look(context);
+    if (was_clear)
+        vmcs_clear(v);
+    if (before && before != v)
+        make_current(before);
+}
+
 /* --- registers --- */
 
 static void xstate_save(struct vmx_vcpu *v)

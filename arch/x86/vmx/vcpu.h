@@ -133,6 +133,21 @@ struct vmx_recorder {
     struct vmx_trace trace;
 };
 
+/* What the operator's debugger does with a vCPU: debug.c. */
+#define VMX_BREAKPOINTS 4
+
+struct vmx_debug {
+    struct vmx_observer stepper, breaker;
+    bool stepping;             /* an instruction is to be run: armed */
+    bool by_mtf;               /* by the monitor trap flag, else by RFLAGS.TF */
+    bool mtf_is_dead;          /* it is advertised, and did not come */
+    bool guest_tf;             /* the guest has TF set itself */
+    uint8_t slots;             /* debug registers in use, a bit each */
+    unsigned steps_left;
+    uint64_t address[VMX_BREAKPOINTS];
+    uint64_t exits[2];         /* reasons to stop at, a bit each */
+};
+
 struct vmx_vcpu {
     struct x86_gprs gprs;      /* first: entry.asm addresses it from the structure's start */
     uint8_t launched;          /* VMRESUME, not VMLAUNCH */
@@ -187,6 +202,7 @@ struct vmx_vcpu {
 
     uint64_t exits[VMEXIT_COUNT];
     struct vmx_recorder recorder;
+    struct vmx_debug debug;
     uint32_t injected;         /* the event that the last entry delivered, for the recorder */
 };
 
@@ -223,6 +239,7 @@ struct vmx_vm {
     uint8_t physical_address_bits; /* as the guest's CPUID says */
     struct lapic *lapics[CONFIG_MAX_VCPUS];
     unsigned lapic_count;
+    uint64_t exits_shown[VMEXIT_COUNT]; /* when the operator last looked */
 };
 
 static inline struct vmx_vcpu *vmx_of(struct vcpu *vcpu)
@@ -286,8 +303,30 @@ enum hv_err vmx_record(struct vmx_vcpu *v, unsigned what) HV_MUST_CHECK;
 unsigned vmx_record_configured(const struct config_vm *config);
 /* The last exits, decoded, as part of a crash's report. */
 void vmx_recorder_log_last(struct vmx_vcpu *v);
+/* All of the ring, for tools/trace. */
+void vmx_recorder_log_ring(struct vmx_vcpu *v);
 /* The VM has ended: ticks by reason, and the ring for tools/trace if the operator wants it. */
 void vmx_recorder_log_end(struct vmx_vcpu *v);
+
+/* --- debug.c: on the vCPU's core, with its VMCS current --- */
+
+/* Has the vCPU of a paused VM run `steps` instructions; each is told on the log. */
+void vmx_debug_step(struct vmx_vcpu *v, unsigned steps);
+void vmx_debug_step_stop(struct vmx_vcpu *v);
+/* Stops the VM when the instruction at a linear address is about to run. False: the four debug
+ * registers are in use. */
+bool vmx_debug_break_add(struct vmx_vcpu *v, uint64_t address) HV_MUST_CHECK;
+/* Stops the VM after each exit of a reason below VMEXIT_COUNT. */
+void vmx_debug_break_exit(struct vmx_vcpu *v, uint32_t reason);
+void vmx_debug_break_clear(struct vmx_vcpu *v);
+/* A #DB, or an exit of the monitor trap flag: true if it was the debugger's, and not the guest's. */
+bool vmx_debug_exception(struct vmx_vcpu *v);
+bool vmx_debug_trap_flag(struct vmx_vcpu *v);
+/* The vCPU starts over. */
+void vmx_debug_reset(struct vmx_vcpu *v);
+
+/* --- monitor_commands.c --- */
+void vmx_monitor_start(void);
 
 /* --- event.c --- */
 
@@ -329,6 +368,9 @@ unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn);
 /* An access to guest-physical memory that is not RAM: local APIC, then the bus. */
 enum bus_answer vmx_mmio(struct vmx_vcpu *v, gpa_t gpa, unsigned size_bytes, bool write,
                          uint64_t *value);
+/* Where a linear address is, for somebody who only looks: every right, no accessed flag set, the
+ * VMCS current. False: it is not mapped. */
+bool vmx_peek_linear(struct vmx_vcpu *v, gva_t linear, gpa_t *gpa);
 uint64_t vmx_guest_rsp(struct vmx_vcpu *v);
 void vmx_guest_gpr_write(struct vmx_vcpu *v, unsigned gpr, unsigned size_bytes, uint64_t value);
 uint64_t vmx_guest_gpr(struct vmx_vcpu *v, unsigned gpr);
@@ -398,6 +440,9 @@ void vmx_switch_reset(struct vmx_vcpu *v);
 uint64_t vmx_xsave_bytes(void);
 void vmx_vcpu_load(struct vmx_vcpu *v);
 void vmx_flush_guest_tlb(struct vmx_vcpu *v);
+/* Calls `look` with the vCPU's VMCS current, on the core that it lives on and while its VM runs or
+ * is paused; then puts back what was current. */
+void vmx_vmcs_visit(struct vmx_vcpu *v, void (*look)(void *context), void *context);
 /* Makes a VMCS that no core holds current here, to write it, and gives it back cleared. */
 void vmx_vmcs_borrow(struct vmx_vcpu *v);
 void vmx_vmcs_return(struct vmx_vcpu *v);
@@ -460,6 +505,8 @@ void vmx_log_entry_failure(struct vmx_vcpu *v);
 
 /* What all cores that are in VMX operation can do. */
 const struct vmx_caps *vmx_host_caps(void);
+/* What this core can do by itself. */
+enum hv_err vmx_core_caps(struct vmx_caps *caps) HV_MUST_CHECK;
 /* State components that the host saves and guests may enable; 0: no XSAVE. */
 uint64_t vmx_host_xcr0(void);
 /* What CPUID leaf 0DH.1 says of the compacted format's size with all of them enabled. */

@@ -196,6 +196,7 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     vmx_switch_reset(v);
     vmx_vmcs_borrow(v);
     vmx_apicv_update_mode(v);
+    vmx_debug_reset(v);
     vmx_guest_state_reset(v);
     vmx_vmcs_return(v);
 }

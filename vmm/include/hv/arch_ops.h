@@ -64,6 +64,9 @@ void arch_vm_deliver(struct vm *vm, const struct irq_message *message);
 /* The level of the legacy interrupt controller's INTR output has changed. */
 void arch_vm_set_pic_output(struct vm *vm, bool level);
 
+/* How often the vCPU has left its guest. From any core. */
+uint64_t arch_vcpu_exit_count(const struct vcpu *vcpu);
+
 /* One line a vCPU on the log: where it is, what it has counted. */
 void arch_vcpu_describe(struct vcpu *vcpu);
 

@@ -15,6 +15,7 @@
 #include "hv/types.h"
 
 #define CONSOLE_MAX_BACKENDS 4
+#define CONSOLE_HELD_BYTES 8192u /* a power of two */
 
 /* Where text goes and comes from. `write` must not wait without bound; `read` gives the next byte,
  * or -1 when there is none now; NULL: an output only. A backend that shows text with a delay shows
@@ -32,6 +33,11 @@ struct hv_console_backend {
  * told apart; NULL: nothing is, and every byte passes as it is. */
 struct console_stream {
     const char *tag;
+    /* The console's: what it wrote while the operator had the console, the last of it. */
+    struct console_stream *next_held;
+    uint32_t held_count; /* bytes ever, since then */
+    bool is_held;
+    char held[CONSOLE_HELD_BYTES];
 };
 
 /* Adds a backend and shows it what the log holds so far. Boot core, before the others run.
@@ -45,7 +51,16 @@ unsigned console_backend_count(void);
 void console_write_line(const char *bytes, size_t n);
 
 /* Bytes of a guest, as they are. Streams are told apart by their address. */
-void console_write_guest(const struct console_stream *stream, const char *bytes, size_t n);
+void console_write_guest(struct console_stream *stream, const char *bytes, size_t n);
+
+/* The operator's own prompt and answers, as they are; after a line or a guest's text they begin on a
+ * fresh line. Between hold and release guests' bytes are kept back, the last CONSOLE_HELD_BYTES of
+ * each; release shows them. */
+void console_write_operator(const char *bytes, size_t n);
+void console_hold(void);
+void console_release(void);
+/* Has somebody else written since the operator's last text? */
+bool console_disturbed(void);
 
 /* The next byte that the operator typed, or -1. Does not wait. */
 int console_read(void);

@@ -6,7 +6,8 @@
  * embedded in larger ones there.
  *
  * Locks: `struct vm.bus.lock` for all devices and device timers of a VM; `struct core.timer_lock`,
- * ordered after it. `vm.phase`, `vcpu.parked` and `core.kick` are atomic words. Everything else of a vCPU is
+ * ordered after it. `vm.phase`, `vm.paused`, `vcpu.parked`, `vcpu.stepping`, `core.kick` and the
+ * state of `core.question` are atomic words. Everything else of a vCPU is
  * touched only by its core.
  */
 #ifndef HV_VM_H
@@ -58,6 +59,7 @@ struct vcpu {
     unsigned core;           /* where it lives */
     bool blocked;            /* returned VCPU_BLOCK and has had no event since */
     bool parked;             /* its VM is ending or resetting, and it has stopped */
+    bool stepping;           /* runs one instruction although its VM is paused: the debugger's */
     struct vcpu *next;       /* on the same core */
 };
 
@@ -74,6 +76,7 @@ struct vm {
     const struct vm_extra *extra; /* NULL: none */
     enum vm_phase phase;     /* atomic */
     unsigned parked;         /* atomic: vCPUs that have stopped for the phase */
+    bool paused;             /* atomic: no vCPU runs, but for one that steps */
     bool result_claimed;     /* atomic: somebody writes the result below */
     bool result_ready;       /* atomic: it is written */
     unsigned exit_status;
@@ -88,6 +91,13 @@ struct vm {
     void *arch;
 };
 
+/* What the operator's core asks of another one: see core_ask. */
+struct core_question {
+    uint32_t state;          /* atomic: enum core_question_state */
+    void (*answer)(void *context);
+    void *context;
+};
+
 /* One physical core, as the scheduler sees it. */
 struct core {
     unsigned index;
@@ -99,6 +109,7 @@ struct core {
     struct vcpu *vcpus;      /* ring of those that live here */
     struct vcpu *last;       /* the one whose registers are in the core */
     unsigned vcpu_count;
+    struct core_question question;
 };
 
 extern struct core hv_cores[HV_MAX_CORES];
@@ -140,6 +151,16 @@ bool vm_park(struct vcpu *vcpu);
 static inline enum vm_phase vm_phase(const struct vm *vm)
 {
     return __atomic_load_n(&vm->phase, __ATOMIC_ACQUIRE);
+}
+
+/* Stops a VM's vCPUs where they are, and lets them go on, from any core. The VM's clock goes on. A
+ * vCPU has stopped when its core has answered a question (core_ask) since. */
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
+
+static inline bool vm_is_paused(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->paused, __ATOMIC_ACQUIRE);
 }
 
 /* Number of VMs, and the VM with an index. */
@@ -188,6 +209,11 @@ void core_kick(unsigned core);
 
 /* Fires what is due in the queue of the core that executes. */
 void core_fire_timers(struct core *core);
+
+/* Has `answer` called on a core, between two turns of its loop, when no guest runs there, and waits
+ * for it. False: the core did not come within a second. One asker at a time, and never from inside
+ * an answer; `context` must outlive a core that comes too late. */
+bool core_ask(unsigned core, void (*answer)(void *context), void *context) HV_MUST_CHECK;
 
 /* Arms and cancels a timer in a core's queue, from any core. Absolute host TSC. */
 void core_timer_arm(unsigned core, struct tq_timer *timer, uint64_t deadline_tsc);
