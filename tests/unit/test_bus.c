@@ -322,10 +322,144 @@ static void test_access_from_inside_a_device(void **state)
     assert_int_equal(value, 0x12348086);
 }
 
+/* --- the short ways --- */
+
+static int short_read8(struct device *device, unsigned tag, uint64_t offset)
+{
+    struct probe *probe = (struct probe *)device;
+    probe->calls++;
+    probe->tag = tag;
+    probe->was_locked = spin_is_locked(&probe->bus->lock);
+    return offset < 2 ? 0x40 + (int)offset : BUS_READ_UNCLAIMED;
+}
+
+static int64_t short_read32(struct device *device, unsigned tag, uint64_t offset)
+{
+    struct probe *probe = (struct probe *)device;
+    probe->calls++;
+    probe->tag = tag;
+    return offset == 4 ? INT64_C(0xfedcba98) : BUS_READ_UNCLAIMED;
+}
+
+static enum bus_answer short_write8(struct device *device, unsigned tag, uint64_t offset,
+                                    uint8_t value)
+{
+    struct probe *probe = (struct probe *)device;
+    probe->calls++;
+    probe->tag = tag;
+    probe->access.offset = offset;
+    probe->reply = value;
+    return BUS_DONE;
+}
+
+static const struct device_ops short_ops = {
+    .name = "short", .access = probe_access, .read8 = short_read8, .read32 = short_read32,
+    .write8 = short_write8,
+};
+
+static void test_short_ways_reach_device(void **state)
+{
+    (void)state;
+    a.device.ops = &short_ops;
+    add(BUS_PORT, 0x20, 8, &a, 5);
+    for (unsigned shared = 0; shared < 2; shared++) {
+        bus.shared = shared;
+        assert_int_equal(bus_port_read8(&bus, 0x21), 0x41);
+        assert_int_equal(a.tag, 5);
+        assert_int_equal(a.was_locked, shared);
+        assert_false(spin_is_locked(&bus.lock));
+        assert_int_equal(bus_port_read8(&bus, 0x22), BUS_READ_UNCLAIMED);
+        assert_int_equal(bus_port_write8(&bus, 0x23, 0x77), BUS_DONE);
+        assert_int_equal(a.access.offset, 3);
+        assert_int_equal(a.reply, 0x77);
+        assert_false(spin_is_locked(&bus.lock));
+    }
+    bus.shared = false;
+    assert_true(bus_port_read32(&bus, 0x24) == 0xfedcba98);
+    assert_true(bus_port_read32(&bus, 0x20) == BUS_READ_UNCLAIMED);
+    /* Not wholly in the region: the device is not asked. */
+    a.calls = 0;
+    assert_true(bus_port_read32(&bus, 0x25) == BUS_READ_UNCLAIMED);
+    assert_int_equal(a.calls, 0);
+    /* Shared: the long way has the lock. */
+    bus.shared = true;
+    assert_true(bus_port_read32(&bus, 0x24) == BUS_READ_UNCLAIMED);
+}
+
+static void test_short_ways_by_access(void **state)
+{
+    (void)state;
+    bus_set_private(&bus);
+    add(BUS_PORT, 0x20, 8, &a, 5);
+    a.reply = 0x1122334455667788;
+    assert_int_equal(bus_port_read8(&bus, 0x21), 0x88);
+    assert_int_equal(a.access.offset, 1);
+    assert_int_equal(a.access.size, 1);
+    assert_false(a.was_locked);
+    assert_true(bus_port_read32(&bus, 0x22) == 0x55667788);
+    assert_int_equal(a.access.size, 4);
+    assert_int_equal(a.access.space, BUS_PORT);
+    assert_int_equal(bus_port_write8(&bus, 0x23, 0x99), BUS_DONE);
+    assert_true(a.access.write);
+    assert_int_equal(a.access.value, 0x99);
+    a.answer = BUS_UNCLAIMED;
+    assert_int_equal(bus_port_read8(&bus, 0x21), BUS_READ_UNCLAIMED);
+    assert_int_equal(bus_port_write8(&bus, 0x21, 0), BUS_UNCLAIMED);
+    a.answer = BUS_FAULT;
+    assert_int_equal(bus_port_read8(&bus, 0x21), BUS_READ_FAULT);
+    assert_int_equal(bus_port_write8(&bus, 0x21, 0), BUS_FAULT);
+}
+
+static void test_short_ways_count_what_nobody_answers(void **state)
+{
+    (void)state;
+    for (unsigned shared = 0; shared < 2; shared++) {
+        struct bus_unclaimed before = bus.unclaimed[BUS_PORT];
+        bus.shared = shared;
+        assert_int_equal(bus_port_read8(&bus, 0x1234), 0xff);
+        assert_int_equal(bus_port_write8(&bus, 0xffff, 1), BUS_DONE);
+        assert_int_equal(bus.unclaimed[BUS_PORT].reads, before.reads + 1);
+        assert_int_equal(bus.unclaimed[BUS_PORT].writes, before.writes + 1);
+        assert_int_equal(bus.unclaimed[BUS_PORT].last_address, 0xffff);
+        assert_false(spin_is_locked(&bus.lock));
+    }
+    bus.shared = false;
+    assert_true(bus_port_read32(&bus, 0xffff) < 0);
+    assert_true(bus_port_read32(&bus, 0) < 0);
+}
+
+/* The region that was hit last is found without a search, and forgotten when it goes. */
+static void test_memory_read_twice(void **state)
+{
+    (void)state;
+    a.device.ops = &short_ops;
+    add(BUS_MMIO, 0x1000, 0x10, &a, 1);
+    add(BUS_MMIO, 0x2000, 0x10, &b, 2);
+    b.reply = 0x1234567890;
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(read_ok(BUS_MMIO, 0x1004, 4) == 0xfedcba98);
+    a.reply = 0x55;
+    assert_true(read_ok(BUS_MMIO, 0x1008, 4) == 0x55); /* refused by read32, answered in full */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(read_ok(BUS_MMIO, 0x2000, 4) == 0x34567890);
+        assert_int_equal(b.access.space, BUS_MMIO);
+        assert_true(read_ok(BUS_MMIO, 0x2000, 8) == 0x1234567890);
+        expect_unclaimed(BUS_MMIO, 0x200d, 4);
+        expect_unclaimed(BUS_MMIO, 0x1fff, 4);
+        expect_unclaimed(BUS_MMIO, 0x2010, 1);
+    }
+    assert_int_equal(bus_remove(&bus, BUS_MMIO, 0x2000), HV_OK);
+    expect_unclaimed(BUS_MMIO, 0x2000, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_port_reaches_device, setup),
+        cmocka_unit_test_setup(test_short_ways_reach_device, setup),
+        cmocka_unit_test_setup(test_short_ways_by_access, setup),
+        cmocka_unit_test_setup(test_short_ways_count_what_nobody_answers, setup),
+        cmocka_unit_test_setup(test_memory_read_twice, setup),
         cmocka_unit_test_setup(test_unclaimed_gives_ones_and_counts, setup),
         cmocka_unit_test_setup(test_bad_sizes_reach_nobody, setup),
         cmocka_unit_test_setup(test_device_answers_are_passed_on, setup),

@@ -17,6 +17,23 @@
 
 _Static_assert(BUS_MAX_REGIONS <= 256, "a region's number must fit the port table's bytes");
 
+/* --- nobody: what stands in region 0, so that the hot paths need no test for it --- */
+
+static enum bus_answer count_unclaimed(struct bus *bus, enum bus_space space, uint64_t address,
+                                       unsigned size, bool write, uint64_t *value)
+{
+    struct bus_unclaimed *unclaimed = &bus->unclaimed[space];
+    unclaimed->last_address = address;
+    if (write) {
+        unclaimed->writes++;
+    } else {
+        unclaimed->reads++;
+        *value = bus_size_mask(size);
+    }
+    return BUS_UNCLAIMED;
+}
+
+/* The region ends at address 0: every access but one byte at address 0 leaves it. */
 static enum bus_answer nobody_access(struct device *device, unsigned tag, struct bus_access *access)
 {
     (void)device;
@@ -25,18 +42,102 @@ static enum bus_answer nobody_access(struct device *device, unsigned tag, struct
     return BUS_UNCLAIMED;
 }
 
-/* Stands in region 0, so that the hot path needs no test for it. It ends at address 0: every access
- * but one byte at port 0 leaves it. */
-static const struct device_ops nobody_ops = { .name = "nobody", .access = nobody_access };
-static const struct device nobody = { .ops = &nobody_ops };
+/* The offset is the port. Counted here, since this is the whole answer. */
+static int nobody_read8(struct device *device, unsigned tag, uint64_t offset)
+{
+    uint64_t value = 0;
+    (void)tag;
+    count_unclaimed(HV_CONTAINER_OF(device, struct bus, nobody), BUS_PORT, offset, 1, false, &value);
+    return (int)value;
+}
+
+static enum bus_answer nobody_write8(struct device *device, unsigned tag, uint64_t offset,
+                                     uint8_t value)
+{
+    uint64_t written = value;
+    (void)tag;
+    count_unclaimed(HV_CONTAINER_OF(device, struct bus, nobody), BUS_PORT, offset, 1, true,
+                    &written);
+    return BUS_DONE;
+}
+
+static const struct device_ops nobody_ops = {
+    .name = "nobody", .access = nobody_access, .read8 = nobody_read8, .write8 = nobody_write8,
+};
+
+/* --- for devices that have no shorter way --- */
+
+static int64_t read_by_access(struct device *device, unsigned tag, enum bus_space space,
+                              uint64_t offset, uint8_t size)
+{
+    struct bus_access access = { .space = space, .size = size, .offset = offset };
+    enum bus_answer answer = device->ops->access(device, tag, &access);
+    if (answer == BUS_DONE)
+        return (int64_t)(access.value & bus_size_mask(size));
+    return answer == BUS_UNCLAIMED ? BUS_READ_UNCLAIMED : BUS_READ_FAULT;
+}
+
+static int read8_by_access(struct device *device, unsigned tag, uint64_t offset)
+{
+    return (int)read_by_access(device, tag, BUS_PORT, offset, 1);
+}
+
+static int64_t port_read32_by_access(struct device *device, unsigned tag, uint64_t offset)
+{
+    return read_by_access(device, tag, BUS_PORT, offset, 4);
+}
+
+static int64_t mmio_read32_by_access(struct device *device, unsigned tag, uint64_t offset)
+{
+    return read_by_access(device, tag, BUS_MMIO, offset, 4);
+}
+
+static int64_t pci_read32_by_access(struct device *device, unsigned tag, uint64_t offset)
+{
+    return read_by_access(device, tag, BUS_PCI, offset, 4);
+}
+
+static enum bus_answer write8_by_access(struct device *device, unsigned tag, uint64_t offset,
+                                        uint8_t value)
+{
+    struct bus_access access = {
+        .space = BUS_PORT, .size = 1, .write = true, .offset = offset, .value = value,
+    };
+    return device->ops->access(device, tag, &access);
+}
+
+/* --- regions --- */
+
+static struct bus_region region_make(enum bus_space space, uint64_t start, uint64_t last,
+                                     struct device *device, unsigned tag)
+{
+    static int64_t (*const read32[])(struct device *device, unsigned tag, uint64_t offset) = {
+        [BUS_PORT] = port_read32_by_access,
+        [BUS_MMIO] = mmio_read32_by_access,
+        [BUS_PCI] = pci_read32_by_access,
+    };
+    return (struct bus_region){
+        .start = start, .last = last, .device = device, .tag = tag, .space = space,
+        .read8 = device->ops->read8 ? device->ops->read8 : read8_by_access,
+        .read32 = device->ops->read32 ? device->ops->read32 : read32[space],
+        .write8 = device->ops->write8 ? device->ops->write8 : write8_by_access,
+    };
+}
 
 void bus_init(struct bus *bus)
 {
     memset(bus, 0, sizeof(*bus));
     spin_init(&bus->lock);
-    bus->regions[REGION_NONE].device = (struct device *)(uintptr_t)&nobody;
+    bus->shared = true;
+    bus->nobody.ops = &nobody_ops;
+    bus->regions[REGION_NONE] = region_make(BUS_PORT, 0, 0, &bus->nobody, 0);
     for (unsigned space = 0; space < BUS_SPACES; space++)
         range_map_init(&bus->maps[space], bus->map_entries[space], BUS_MAX_REGIONS);
+}
+
+void bus_set_private(struct bus *bus)
+{
+    bus->shared = false;
 }
 
 static unsigned find_free_region(const struct bus *bus)
@@ -60,9 +161,7 @@ enum hv_err bus_add_locked(struct bus *bus, enum bus_space space, uint64_t start
     enum hv_err err = range_map_add(&bus->maps[space], start, bytes, number);
     if (err != HV_OK)
         return err;
-    bus->regions[number] = (struct bus_region){
-        .start = start, .last = start + bytes - 1, .device = device, .tag = tag, .space = space,
-    };
+    bus->regions[number] = region_make(space, start, start + bytes - 1, device, tag);
     if (space == BUS_PORT)
         memset(&bus->port_region[start], (int)number, bytes);
     return HV_OK;
@@ -79,47 +178,28 @@ enum hv_err bus_remove_locked(struct bus *bus, enum bus_space space, uint64_t st
     if (space == BUS_PORT)
         memset(&bus->port_region[start], REGION_NONE, entry->last - start + 1);
     bus->regions[number] = (struct bus_region){ .device = NULL };
+    bus->hot[space] = REGION_NONE;
     return range_map_remove(&bus->maps[space], start);
 }
 
 enum hv_err bus_add(struct bus *bus, enum bus_space space, uint64_t start, uint64_t bytes,
                     struct device *device, unsigned tag)
 {
-    spin_lock(&bus->lock);
+    bus_lock(bus);
     enum hv_err err = bus_add_locked(bus, space, start, bytes, device, tag);
-    spin_unlock(&bus->lock);
+    bus_unlock(bus);
     return err;
 }
 
 enum hv_err bus_remove(struct bus *bus, enum bus_space space, uint64_t start)
 {
-    spin_lock(&bus->lock);
+    bus_lock(bus);
     enum hv_err err = bus_remove_locked(bus, space, start);
-    spin_unlock(&bus->lock);
+    bus_unlock(bus);
     return err;
 }
 
-static unsigned find_region(const struct bus *bus, enum bus_space space, uint64_t address)
-{
-    if (space == BUS_PORT)
-        return address < BUS_PORTS ? bus->port_region[address] : REGION_NONE;
-    const struct range_map_entry *entry = range_map_find(&bus->maps[space], address);
-    return entry ? entry->value : REGION_NONE;
-}
-
-static enum bus_answer count_unclaimed(struct bus *bus, enum bus_space space, uint64_t address,
-                                       unsigned size, bool write, uint64_t *value)
-{
-    struct bus_unclaimed *unclaimed = &bus->unclaimed[space];
-    unclaimed->last_address = address;
-    if (write) {
-        unclaimed->writes++;
-    } else {
-        unclaimed->reads++;
-        *value = bus_size_mask(size);
-    }
-    return BUS_UNCLAIMED;
-}
+/* --- accesses --- */
 
 /* All ones of each size that there is; 0: no such size. */
 static const uint64_t size_masks[] = {
@@ -127,53 +207,54 @@ static const uint64_t size_masks[] = {
 };
 
 /* What outlives the call of a device stands in memory, not in registers that would have to be
- * saved first: this is the path of every exit for a device. */
+ * saved first. */
 struct bus_call {
     struct bus_access access;
+    struct bus *bus;
     uint64_t address;
+    uint64_t *value;
 };
 
 /* The device has not taken the access. */
-static COLD enum bus_answer finish_refused(struct bus *bus, const struct bus_call *call,
-                                           enum bus_answer answer, uint64_t *value)
+static COLD enum bus_answer finish_refused(const struct bus_call *call, enum bus_answer answer)
 {
-    if (answer != BUS_UNCLAIMED) {
-        if (!call->access.write)
-            *value = bus_size_mask(call->access.size);
-        return answer;
-    }
-    return count_unclaimed(bus, call->access.space, call->address, call->access.size,
-                           call->access.write, value);
+    const struct bus_access *access = &call->access;
+    if (answer == BUS_UNCLAIMED)
+        return count_unclaimed(call->bus, access->space, call->address, access->size,
+                               access->write, call->value);
+    if (!access->write)
+        *call->value = bus_size_mask(access->size);
+    return answer;
 }
 
 /* An access that lies in the region with all its bytes. `region` is not used after the call: the
  * device may have moved or removed it. */
-static inline enum bus_answer access_region(struct bus *bus, enum bus_space space,
-                                            const struct bus_region *region, uint64_t address,
-                                            unsigned size, bool write, uint64_t *value)
+static NOINLINE enum bus_answer access_region(struct bus *bus, const struct bus_region *region,
+                                              uint64_t address, unsigned size, bool write,
+                                              uint64_t *value)
 {
     struct bus_call call = {
         .access = {
-            .space = space, .size = (uint8_t)size, .write = write,
+            .space = region->space, .size = (uint8_t)size, .write = write,
             .offset = address - region->start, .value = write ? *value & size_masks[size] : 0,
         },
-        .address = address,
+        .bus = bus, .address = address, .value = value,
     };
     struct device *device = region->device;
     enum bus_answer answer = device->ops->access(device, region->tag, &call.access);
     if (HV_UNLIKELY(answer != BUS_DONE))
-        return finish_refused(bus, &call, answer, value);
+        return finish_refused(&call, answer);
     if (!call.access.write)
-        *value = call.access.value & size_masks[call.access.size];
+        *call.value = call.access.value & size_masks[call.access.size];
     return BUS_DONE;
 }
 
 static enum bus_answer dispatch_byte(struct bus *bus, uint64_t port, bool write, uint64_t *value)
 {
-    unsigned number = find_region(bus, BUS_PORT, port);
+    unsigned number = port < BUS_PORTS ? bus->port_region[port] : REGION_NONE;
     if (number == REGION_NONE)
         return count_unclaimed(bus, BUS_PORT, port, 1, write, value);
-    return access_region(bus, BUS_PORT, &bus->regions[number], port, 1, write, value);
+    return access_region(bus, &bus->regions[number], port, 1, write, value);
 }
 
 /* A port access that touches more than one region, or a region and nothing: lowest byte first.
@@ -201,41 +282,91 @@ static enum bus_answer dispatch_bytes(struct bus *bus, uint64_t port, unsigned s
 }
 
 /* The access begins in no region, or leaves the one that it begins in. */
-static COLD enum bus_answer dispatch_odd(struct bus *bus, enum bus_space space, uint64_t address,
-                                         unsigned size, bool write, uint64_t *value)
+static COLD enum bus_answer dispatch_odd(struct bus *bus, uint64_t port, unsigned size, bool write,
+                                         uint64_t *value)
 {
-    if (space != BUS_PORT || address >= BUS_PORTS)
-        return count_unclaimed(bus, space, address, size, write, value);
-    for (unsigned i = 0; i < size; i++)
-        if (find_region(bus, BUS_PORT, address + i) != REGION_NONE)
-            return dispatch_bytes(bus, address, size, write, value);
-    return count_unclaimed(bus, space, address, size, write, value);
+    for (unsigned i = 0; i < size && port + i < BUS_PORTS; i++)
+        if (bus->port_region[port + i] != REGION_NONE)
+            return dispatch_bytes(bus, port, size, write, value);
+    return count_unclaimed(bus, BUS_PORT, port, size, write, value);
 }
 
-static bool is_size_valid(enum bus_space space, unsigned size)
+/* What is no access at all. */
+static COLD enum bus_answer dispatch_bad(bool write, uint64_t *value)
 {
-    return size < HV_ARRAY_COUNT(size_masks) && size_masks[size] && (space != BUS_PORT || size < 8);
+    if (!write)
+        *value = UINT64_MAX;
+    return BUS_FAULT;
+}
+
+static inline bool region_holds(const struct bus_region *region, uint64_t address, unsigned size)
+{
+    uint64_t offset = address - region->start, most = region->last - region->start;
+    return offset <= most && size - 1 <= most - offset;
+}
+
+static NOINLINE enum bus_answer dispatch_port(struct bus *bus, uint64_t port, unsigned size,
+                                              bool write, uint64_t *value)
+{
+    if (HV_UNLIKELY(size == 8))
+        return dispatch_bad(write, value);
+    if (HV_UNLIKELY(port >= BUS_PORTS))
+        return count_unclaimed(bus, BUS_PORT, port, size, write, value);
+    const struct bus_region *region = &bus->regions[bus->port_region[port]];
+    if (HV_UNLIKELY(port + size - 1 > region->last))
+        return dispatch_odd(bus, port, size, write, value);
+    return access_region(bus, region, port, size, write, value);
+}
+
+/* The common read of device memory. What the device refuses is asked for again in full, since
+ * nothing has happened. */
+static NOINLINE enum bus_answer read32_region(struct bus *bus, const struct bus_region *region,
+                                              uint64_t address, uint64_t *value)
+{
+    int64_t got = region->read32(region->device, region->tag, address - region->start);
+    if (HV_UNLIKELY(got < 0))
+        return access_region(bus, region, address, 4, false, value);
+    *value = (uint64_t)got;
+    return BUS_DONE;
+}
+
+static inline enum bus_answer access_memory(struct bus *bus, const struct bus_region *region,
+                                            uint64_t address, unsigned size, bool write,
+                                            uint64_t *value)
+{
+    if (size == 4 && !write)
+        return read32_region(bus, region, address, value);
+    return access_region(bus, region, address, size, write, value);
+}
+
+/* MMIO and PCI, where the region was not the one that was hit last. */
+static NOINLINE enum bus_answer dispatch_search(struct bus *bus, enum bus_space space,
+                                                uint64_t address, unsigned size, bool write,
+                                                uint64_t *value)
+{
+    const struct range_map_entry *entry = range_map_find(&bus->maps[space], address);
+    if (!entry || size - 1 > entry->last - address)
+        return count_unclaimed(bus, space, address, size, write, value);
+    bus->hot[space] = (uint8_t)entry->value;
+    return access_memory(bus, &bus->regions[entry->value], address, size, write, value);
 }
 
 enum bus_answer bus_dispatch_locked(struct bus *bus, enum bus_space space, uint64_t address,
                                     unsigned size, bool write, uint64_t *value)
 {
-    if (space >= BUS_SPACES || !is_size_valid(space, size)) {
-        if (!write)
-            *value = UINT64_MAX;
-        return BUS_FAULT;
-    }
-    unsigned number = find_region(bus, space, address);
-    const struct bus_region *region = &bus->regions[number];
-    if (number == REGION_NONE || size - 1 > region->last - address)
-        return dispatch_odd(bus, space, address, size, write, value);
-    return access_region(bus, space, region, address, size, write, value);
+    if (HV_UNLIKELY(space >= BUS_SPACES || size >= HV_ARRAY_COUNT(size_masks) || !size_masks[size]))
+        return dispatch_bad(write, value);
+    if (space == BUS_PORT)
+        return dispatch_port(bus, address, size, write, value);
+    unsigned hot = bus->hot[space];
+    const struct bus_region *region = &bus->regions[hot];
+    if (HV_UNLIKELY(hot == REGION_NONE || !region_holds(region, address, size)))
+        return dispatch_search(bus, space, address, size, write, value);
+    return access_memory(bus, region, address, size, write, value);
 }
 
-/* Everything but a well-formed access to one port region. */
-static NOINLINE enum bus_answer dispatch_other(struct bus *bus, enum bus_space space,
-                                               uint64_t address, unsigned size, bool write,
-                                               uint64_t *value)
+static COLD enum bus_answer dispatch_shared(struct bus *bus, enum bus_space space, uint64_t address,
+                                            unsigned size, bool write, uint64_t *value)
 {
     spin_lock(&bus->lock);
     enum bus_answer answer = bus_dispatch_locked(bus, space, address, size, write, value);
@@ -246,18 +377,26 @@ static NOINLINE enum bus_answer dispatch_other(struct bus *bus, enum bus_space s
 enum bus_answer bus_dispatch(struct bus *bus, enum bus_space space, uint64_t address, unsigned size,
                              bool write, uint64_t *value)
 {
-    const unsigned port_sizes = 1u << 1 | 1u << 2 | 1u << 4;
-    if (HV_UNLIKELY(space != BUS_PORT || address >= BUS_PORTS || size > 4 ||
-                    !(port_sizes >> size & 1)))
-        return dispatch_other(bus, space, address, size, write, value);
+    if (HV_UNLIKELY(bus->shared))
+        return dispatch_shared(bus, space, address, size, write, value);
+    return bus_dispatch_locked(bus, space, address, size, write, value);
+}
+
+int bus_port_read8_shared(struct bus *bus, uint16_t port)
+{
     spin_lock(&bus->lock);
-    enum bus_answer answer;
-    size_t number = bus->port_region[address];
-    const struct bus_region *region = &bus->regions[number];
-    if (HV_LIKELY(address + size - 1 <= region->last))
-        answer = access_region(bus, BUS_PORT, region, address, size, write, value);
-    else
-        answer = dispatch_odd(bus, BUS_PORT, address, size, write, value);
+    const struct bus_region *region = &bus->regions[bus->port_region[port]];
+    int value = region->read8(region->device, region->tag, port - region->start);
+    spin_unlock(&bus->lock);
+    return value;
+}
+
+enum bus_answer bus_port_write8_shared(struct bus *bus, uint16_t port, uint8_t value)
+{
+    spin_lock(&bus->lock);
+    const struct bus_region *region = &bus->regions[bus->port_region[port]];
+    enum bus_answer answer =
+        region->write8(region->device, region->tag, port - region->start, value);
     spin_unlock(&bus->lock);
     return answer;
 }

@@ -25,15 +25,29 @@ void vcpu_wake(struct vcpu *vcpu)
     core_kick(vcpu->core);
 }
 
+/* A core whose timers nobody else arms does without the lock: timers are armed and fired between an
+ * exit and the next entry, one after the other. */
+static inline void timers_lock(struct core *core)
+{
+    if (HV_UNLIKELY(core->timers_shared))
+        spin_lock(&core->timer_lock);
+}
+
+static inline void timers_unlock(struct core *core)
+{
+    if (HV_UNLIKELY(core->timers_shared))
+        spin_unlock(&core->timer_lock);
+}
+
 void core_timer_arm(unsigned index, struct tq_timer *timer, uint64_t deadline_tsc)
 {
     struct core *core = &hv_cores[index];
     bool earlier;
 
-    spin_lock(&core->timer_lock);
+    timers_lock(core);
     earlier = deadline_tsc < tq_first_tsc(&core->timers);
     tq_add(&core->timers, timer, deadline_tsc);
-    spin_unlock(&core->timer_lock);
+    timers_unlock(core);
     if (earlier && index != arch_this_core())
         core_kick(index);
 }
@@ -42,10 +56,10 @@ void core_timer_cancel(unsigned index, struct tq_timer *timer)
 {
     struct core *core = &hv_cores[index];
 
-    spin_lock(&core->timer_lock);
+    timers_lock(core);
     if (tq_is_queued(timer))
         tq_remove(&core->timers, timer);
-    spin_unlock(&core->timer_lock);
+    timers_unlock(core);
 }
 
 /* --- questions of the operator's core --- */
@@ -107,9 +121,9 @@ void core_fire_timers(struct core *core)
     uint64_t now = arch_tsc();
 
     while (tq_first_tsc(&core->timers) <= now) {
-        spin_lock(&core->timer_lock);
+        timers_lock(core);
         struct tq_timer *timer = tq_pop_expired(&core->timers, now);
-        spin_unlock(&core->timer_lock);
+        timers_unlock(core);
         if (!timer)
             break;
         timer->fire(timer, now);

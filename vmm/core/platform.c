@@ -239,10 +239,10 @@ void platform_reset(struct vm *vm)
         &p->debug_exit.device,
     };
 
-    spin_lock(&vm->bus.lock);
+    bus_lock(&vm->bus);
     for (unsigned i = 0; i < HV_ARRAY_COUNT(devices); i++)
         devices[i]->ops->reset(devices[i]);
-    spin_unlock(&vm->bus.lock);
+    bus_unlock(&vm->bus);
 }
 
 enum hv_err platform_write_acpi(struct vm *vm, gpa_t *rsdp)
@@ -280,27 +280,27 @@ int platform_pic_acknowledge(struct vm *vm)
 {
     int vector = -1;
 
-    spin_lock(&vm->bus.lock);
+    bus_lock(&vm->bus);
     if (pic8259_intr(&vm->platform->pic))
         vector = pic8259_acknowledge(&vm->platform->pic);
-    spin_unlock(&vm->bus.lock);
+    bus_unlock(&vm->bus);
     return vector;
 }
 
 void platform_eoi(struct vm *vm, uint8_t vector)
 {
-    spin_lock(&vm->bus.lock);
+    bus_lock(&vm->bus);
     ioapic_eoi(&vm->platform->ioapic, vector);
-    spin_unlock(&vm->bus.lock);
+    bus_unlock(&vm->bus);
 }
 
 size_t platform_console_input(struct vm *vm, const uint8_t *bytes, size_t count)
 {
     size_t taken = 0;
 
-    spin_lock(&vm->bus.lock);
+    bus_lock(&vm->bus);
     while (taken < count && uart16550_receive(&vm->platform->com1, bytes[taken]))
         taken++;
-    spin_unlock(&vm->bus.lock);
+    bus_unlock(&vm->bus);
     return taken;
 }

@@ -199,6 +199,23 @@ static enum hv_err vm_make_vcpus(struct vm *vm)
     return HV_OK;
 }
 
+/* Who comes to a VM's devices: the cores of its vCPUs, by exits; its home core, by its clock; and the
+ * housekeeper, by the console's input. If all of these are one core, nothing happens at the same time:
+ * a core handles one exit or one timer after the other, with interrupts closed, and what an NMI runs
+ * touches no device. Then nobody else arms timers of the VM on that core either. */
+static void vm_decide_locks(struct vm *vm)
+{
+    unsigned keeper = core_plan_housekeeper();
+    bool alone = vm->home_core == keeper;
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        alone = alone && vm->vcpus[i]->core == keeper;
+    if (alone)
+        bus_set_private(&vm->bus);
+    else
+        hv_cores[vm->home_core].timers_shared = true;
+}
+
 /* What the operator's file may ask for and this machine cannot give. */
 static enum hv_err vm_check_config(const struct vm *vm)
 {
@@ -236,6 +253,7 @@ static enum hv_err vm_build(struct vm *vm, const struct boot_info *info)
     err = arch_vm_create(vm);
     if (err == HV_OK)
         err = vm_make_vcpus(vm);
+    vm_decide_locks(vm);
     if (err == HV_OK)
         err = platform_create(vm);
     if (err == HV_OK)

@@ -86,9 +86,9 @@ static void clock_arm(struct hv_clock *hv_clock, struct hv_timer *timer, uint64_
 static void clock_fire(struct tq_timer *wake, uint64_t now_tsc)
 {
     struct vm_clock *clock = HV_CONTAINER_OF(wake, struct vm_clock, wake);
-    struct spinlock *lock = &clock->vm->bus.lock;
+    struct bus *bus = &clock->vm->bus;
 
-    spin_lock(lock);
+    bus_lock(bus);
     if (vm_phase(clock->vm) == VM_RUNNING) {
         uint64_t now_ns = clock_ns_at(clock, now_tsc);
         while (clock->first && clock->first->deadline_ns <= now_ns) {
@@ -98,7 +98,7 @@ static void clock_fire(struct tq_timer *wake, uint64_t now_tsc)
         }
         clock_rearm(clock);
     }
-    spin_unlock(lock);
+    bus_unlock(bus);
 }
 
 void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds)

@@ -23,7 +23,8 @@ static unsigned io_string(struct vmx_vcpu *v)
     }
 }
 
-unsigned exit_io(struct vmx_vcpu *v)
+/* Two and four bytes, and what the short way does not answer. */
+static __attribute__((noinline)) unsigned io_any(struct vmx_vcpu *v)
 {
     struct vmx_io_access io = vmx_io_access_decode(v->exit.qualification);
     uint64_t *rax = &v->gprs.r[X86_RAX];
@@ -38,4 +39,50 @@ unsigned exit_io(struct vmx_vcpu *v)
     if (io.in)
         *rax = io.size == 4 ? value : (*rax & ~mask) | value;
     return EXIT_NEXT | VCPU_RUN;
+}
+
+static unsigned io_in8(struct vmx_vcpu *v, uint16_t port)
+{
+    int value = bus_port_read8(&v->vcpu.vm->bus, port);
+
+    if (HV_UNLIKELY(value < 0))
+        return io_any(v);
+    *(uint8_t *)&v->gprs.r[X86_RAX] = (uint8_t)value;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+static unsigned io_in32(struct vmx_vcpu *v, uint16_t port)
+{
+    int64_t value = bus_port_read32(&v->vcpu.vm->bus, port);
+
+    if (HV_UNLIKELY(value < 0))
+        return io_any(v);
+    v->gprs.r[X86_RAX] = (uint64_t)value;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+static unsigned io_out8(struct vmx_vcpu *v, uint16_t port)
+{
+    if (HV_UNLIKELY(bus_port_write8(&v->vcpu.vm->bus, port, (uint8_t)v->gprs.r[X86_RAX]) !=
+                    BUS_DONE))
+        return io_any(v);
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+/* Size, direction and kind are five adjacent bits: one look tells the common forms. */
+unsigned exit_io(struct vmx_vcpu *v)
+{
+    uint64_t qualification = v->exit.qualification;
+    uint16_t port = vmx_io_access_decode(qualification).port;
+
+    switch (qualification & (VMX_IO_SIZE | VMX_IO_IN | VMX_IO_STRING)) {
+    case VMX_IO_SIZE_1 | VMX_IO_IN:
+        return io_in8(v, port);
+    case VMX_IO_SIZE_1:
+        return io_out8(v, port);
+    case VMX_IO_SIZE_4 | VMX_IO_IN:
+        return io_in32(v, port);
+    default:
+        return io_any(v);
+    }
 }

@@ -37,8 +37,6 @@ struct device_field {
       HV_ARRAY_COUNT(((type *)0)->member), 1, table }
 #define DEVICE_FIELD_END { NULL, 0, 0, 0, 0, NULL }
 
-struct device;
-
 struct device_ops {
     const char *name;
     uint16_t version;
@@ -48,15 +46,17 @@ struct device_ops {
     void (*reset)(struct device *device);
     /* One access to the region that was registered with `tag`. Called with the bus lock held. */
     enum bus_answer (*access)(struct device *device, unsigned tag, struct bus_access *access);
+    /* The same for one size, where that is worth a shorter way; NULL: it is not. They give the value
+     * that was read, or BUS_READ_. What they do not take (an offset without a register) has no
+     * effect. */
+    int (*read8)(struct device *device, unsigned tag, uint64_t offset);
+    int64_t (*read32)(struct device *device, unsigned tag, uint64_t offset);
+    enum bus_answer (*write8)(struct device *device, unsigned tag, uint64_t offset, uint8_t value);
     const struct device_field *fields;
     /* Is this a state that the hardware can reach? NULL: every state is. */
     bool (*check)(const void *state);
     /* After a state was loaded: arms timers, drives lines. NULL: nothing to do. */
     void (*loaded)(struct device *device);
-};
-
-struct device {
-    const struct device_ops *ops;
 };
 
 /* A channel of bytes between a device and the outside, such as a UART and a console. */

@@ -104,6 +104,7 @@ struct core {
     bool online;
     unsigned owner;          /* 0: any VM's vCPUs; else the index + 1 of the VM whose own it is */
     uint32_t kick;           /* atomic: look around before entering a guest again */
+    bool timers_shared;      /* other cores arm timers here: timer_lock is taken */
     struct spinlock timer_lock;  /* guards `timers`; its first deadline may be read without */
     struct timer_queue timers;
     struct vcpu *vcpus;      /* ring of those that live here */

@@ -186,6 +186,12 @@ static inline struct vmx_dr_access vmx_dr_access_decode(uint64_t qualification)
 }
 
 /* "Exit Qualification for I/O Instructions" */
+#define VMX_IO_SIZE              (7ull << 0) /* bytes, less one */
+#define VMX_IO_SIZE_1            (0ull << 0)
+#define VMX_IO_SIZE_4            (3ull << 0)
+#define VMX_IO_IN                (1ull << 3)
+#define VMX_IO_STRING            (1ull << 4)
+
 struct vmx_io_access {
     uint8_t size;           /* bytes: 1, 2, 4 */
     bool in;
