@@ -140,29 +140,49 @@ static void write_lane(struct acpi_pm *pm, uint64_t offset, uint16_t lane, uint1
     update(pm);
 }
 
-static bool acpi_pm_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                         uint8_t *value)
+static bool is_timer(uint64_t offset)
+{
+    return offset - ACPI_PM_TIMER < 4;
+}
+
+static int acpi_pm_read8(struct device *device, unsigned tag, uint64_t offset)
+{
+    struct acpi_pm *pm = (struct acpi_pm *)device;
+    const uint16_t *reg = register16(pm, offset);
+
+    (void)tag;
+    if (is_timer(offset))
+        return (uint8_t)(ticks_now(pm) >> (offset - ACPI_PM_TIMER) * 8);
+    if (!reg)
+        return BUS_READ_UNCLAIMED;
+    if (reg == &pm->state.pm1_status)
+        account_timer(pm);
+    return (uint8_t)(*reg >> (offset & 1) * 8);
+}
+
+static enum bus_answer acpi_pm_write8(struct device *device, unsigned tag, uint64_t offset,
+                                      uint8_t value)
 {
     struct acpi_pm *pm = (struct acpi_pm *)device;
     unsigned shift = (unsigned)(offset & 1) * 8;
-    uint16_t *reg = register16(pm, offset);
 
     (void)tag;
-    if (offset >= ACPI_PM_TIMER && offset < ACPI_PM_TIMER + 4) {
-        if (!write)
-            *value = (uint8_t)(ticks_now(pm) >> (offset - ACPI_PM_TIMER) * 8);
-        return true;
-    }
-    if (!reg)
-        return false;
-    if (write) {
-        write_lane(pm, offset, (uint16_t)(0xFF << shift), (uint16_t)(*value << shift));
-    } else {
-        if (reg == &pm->state.pm1_status)
-            account_timer(pm);
-        *value = (uint8_t)(*reg >> shift);
-    }
-    return true;
+    if (is_timer(offset))
+        return BUS_DONE;
+    if (!register16(pm, offset))
+        return BUS_UNCLAIMED;
+    write_lane(pm, offset, (uint16_t)(0xFF << shift), (uint16_t)(value << shift));
+    return BUS_DONE;
+}
+
+/* One reading of the clock, so that the bytes of a count belong together. Every other register goes
+ * the long way. */
+static int64_t acpi_pm_read32(struct device *device, unsigned tag, uint64_t offset)
+{
+    (void)tag;
+    if (offset != ACPI_PM_TIMER)
+        return BUS_READ_UNCLAIMED;
+    return (uint32_t)ticks_now((struct acpi_pm *)device);
 }
 
 static enum bus_answer acpi_pm_access(struct device *device, unsigned tag,
@@ -170,12 +190,11 @@ static enum bus_answer acpi_pm_access(struct device *device, unsigned tag,
 {
     struct acpi_pm *pm = (struct acpi_pm *)device;
 
-    /* One reading of the clock, so that the bytes of a count belong together. */
     if (access->offset == ACPI_PM_TIMER && access->size <= 4 && !access->write) {
         access->value = ticks_now(pm) & bus_size_mask(access->size);
         return BUS_DONE;
     }
-    return isa_split_access(device, tag, access, acpi_pm_byte);
+    return isa_split_access(device, tag, access);
 }
 
 static void acpi_pm_reset(struct device *device)
@@ -221,6 +240,9 @@ static const struct device_ops acpi_pm_ops = {
     .state_bytes = sizeof(struct acpi_pm_state),
     .reset = acpi_pm_reset,
     .access = acpi_pm_access,
+    .read8 = acpi_pm_read8,
+    .read32 = acpi_pm_read32,
+    .write8 = acpi_pm_write8,
     .fields = acpi_pm_fields,
     .check = acpi_pm_check,
     .loaded = acpi_pm_loaded,

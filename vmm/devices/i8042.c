@@ -206,30 +206,27 @@ static uint8_t read_data(struct i8042 *kbc)
     return kbc->state.output; /* reading again gives the same byte, as the latch does */
 }
 
-static bool i8042_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                       uint8_t *value)
+static int i8042_read8(struct device *device, unsigned tag, uint64_t offset)
 {
     struct i8042 *kbc = (struct i8042 *)device;
 
     if (offset != 0)
-        return false;
-    if (tag == I8042_COMMAND) {
-        if (write)
-            write_command(kbc, *value);
-        else
-            *value = kbc->state.status;
-    } else {
-        if (write)
-            write_data(kbc, *value);
-        else
-            *value = read_data(kbc);
-    }
-    return true;
+        return BUS_READ_UNCLAIMED;
+    return tag == I8042_COMMAND ? kbc->state.status : read_data(kbc);
 }
 
-static enum bus_answer i8042_access(struct device *device, unsigned tag, struct bus_access *access)
+static enum bus_answer i8042_write8(struct device *device, unsigned tag, uint64_t offset,
+                                    uint8_t value)
 {
-    return isa_split_access(device, tag, access, i8042_byte);
+    struct i8042 *kbc = (struct i8042 *)device;
+
+    if (offset != 0)
+        return BUS_UNCLAIMED;
+    if (tag == I8042_COMMAND)
+        write_command(kbc, value);
+    else
+        write_data(kbc, value);
+    return BUS_DONE;
 }
 
 static void i8042_reset(struct device *device)
@@ -279,7 +276,9 @@ static const struct device_ops i8042_ops = {
     .state_offset = offsetof(struct i8042, state),
     .state_bytes = sizeof(struct i8042_state),
     .reset = i8042_reset,
-    .access = i8042_access,
+    .access = isa_split_access,
+    .read8 = i8042_read8,
+    .write8 = i8042_write8,
     .fields = i8042_fields,
     .check = i8042_check,
     .loaded = i8042_loaded,

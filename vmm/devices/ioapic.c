@@ -188,6 +188,17 @@ static enum bus_answer ioapic_access(struct device *device, unsigned tag,
     return BUS_DONE;
 }
 
+/* The common read: the window, or the index. */
+static int64_t ioapic_read32(struct device *device, unsigned tag, uint64_t offset)
+{
+    const struct ioapic *ioapic = (struct ioapic *)device;
+
+    (void)tag;
+    if (offset & 0xF)
+        return BUS_READ_UNCLAIMED; /* not a whole register: the long way answers */
+    return read_window(ioapic, (uint32_t)offset & 0xFF0);
+}
+
 static void ioapic_reset(struct device *device)
 {
     struct ioapic *ioapic = (struct ioapic *)device;
@@ -230,6 +241,7 @@ static const struct device_ops ioapic_ops = {
     .state_bytes = sizeof(struct ioapic_state),
     .reset = ioapic_reset,
     .access = ioapic_access,
+    .read32 = ioapic_read32,
     .fields = ioapic_fields,
     .check = ioapic_check,
 };

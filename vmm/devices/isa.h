@@ -10,25 +10,26 @@
 #include "hv/device.h"
 
 /*
- * Serves `access` through `byte`, which reads or writes one port of the region `tag` and says
- * whether there is a register. Bytes that nobody drives read 0xFF. The answer is BUS_UNCLAIMED only
- * if not one byte was claimed, so that accesses that reach past a device's last port still work.
+ * Serves `access` through the device's own read8 and write8. Bytes that nobody drives read 0xFF. The
+ * answer is BUS_UNCLAIMED only if not one byte was claimed, so that accesses that reach past a
+ * device's last port still work.
  */
 static inline enum bus_answer isa_split_access(struct device *device, unsigned tag,
-                                               struct bus_access *access,
-                                               bool (*byte)(struct device *device, unsigned tag,
-                                                            uint64_t offset, bool write,
-                                                            uint8_t *value))
+                                               struct bus_access *access)
 {
     bool claimed = false;
     uint64_t result = 0;
     for (unsigned i = 0; i < access->size; i++) {
-        uint8_t value = access->write ? (uint8_t)(access->value >> (i * 8)) : 0xFF;
-        if (byte(device, tag, access->offset + i, access->write, &value))
+        uint64_t offset = access->offset + i;
+        int byte = BUS_READ_UNCLAIMED;
+        if (!access->write)
+            byte = device->ops->read8(device, tag, offset);
+        else if (device->ops->write8(device, tag, offset, (uint8_t)(access->value >> (i * 8))) ==
+                 BUS_DONE)
+            byte = 0;
+        if (byte >= 0)
             claimed = true;
-        else
-            value = 0xFF;
-        result |= (uint64_t)value << (i * 8);
+        result |= (uint64_t)(uint8_t)byte << (i * 8);
     }
     if (!claimed)
         return BUS_UNCLAIMED;

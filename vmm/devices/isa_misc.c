@@ -20,37 +20,35 @@ static void write_port92(struct isa_misc *misc, uint8_t value)
         vm_control_request(misc->control, VM_REQUEST_RESET, 0);
 }
 
-static bool isa_misc_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                          uint8_t *value)
+/* The delay port: nothing is there, on purpose. */
+static int isa_misc_read8(struct device *device, unsigned tag, uint64_t offset)
+{
+    const struct isa_misc *misc = (struct isa_misc *)device;
+
+    if (offset != 0)
+        return BUS_READ_UNCLAIMED;
+    switch (tag) {
+    case ISA_MISC_POST:
+        return misc->state.post;
+    case ISA_MISC_PORT92:
+        return misc->state.port92;
+    default:
+        return 0xFF;
+    }
+}
+
+static enum bus_answer isa_misc_write8(struct device *device, unsigned tag, uint64_t offset,
+                                       uint8_t value)
 {
     struct isa_misc *misc = (struct isa_misc *)device;
 
     if (offset != 0)
-        return false;
-    switch (tag) {
-    case ISA_MISC_POST:
-        if (write)
-            misc->state.post = *value;
-        else
-            *value = misc->state.post;
-        return true;
-    case ISA_MISC_PORT92:
-        if (write)
-            write_port92(misc, *value);
-        else
-            *value = misc->state.port92;
-        return true;
-    default: /* the delay port: nothing is there, on purpose */
-        if (!write)
-            *value = 0xFF;
-        return true;
-    }
-}
-
-static enum bus_answer isa_misc_access(struct device *device, unsigned tag,
-                                       struct bus_access *access)
-{
-    return isa_split_access(device, tag, access, isa_misc_byte);
+        return BUS_UNCLAIMED;
+    if (tag == ISA_MISC_POST)
+        misc->state.post = value;
+    else if (tag == ISA_MISC_PORT92)
+        write_port92(misc, value);
+    return BUS_DONE;
 }
 
 static void isa_misc_reset(struct device *device)
@@ -86,7 +84,9 @@ static const struct device_ops isa_misc_ops = {
     .state_offset = offsetof(struct isa_misc, state),
     .state_bytes = sizeof(struct isa_misc_state),
     .reset = isa_misc_reset,
-    .access = isa_misc_access,
+    .access = isa_split_access,
+    .read8 = isa_misc_read8,
+    .write8 = isa_misc_write8,
     .fields = isa_misc_fields,
     .check = isa_misc_check,
     .loaded = isa_misc_loaded,

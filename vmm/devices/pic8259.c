@@ -13,6 +13,7 @@
 
 #define MASTER 0u
 #define SLAVE 1u
+_Static_assert(PIC8259_TAG_MASTER == MASTER && PIC8259_TAG_SLAVE == SLAVE, "a tag is an index");
 #define CASCADE_IR 2u
 #define CASCADE_BIT 0x04u
 
@@ -52,15 +53,15 @@ enum ocw2_command {
 
 #define NO_IR (-1)
 
-/* The IR of highest priority in a set, or NO_IR. Priority falls from `lowest` + 1 around. */
+/* The IR of highest priority in a set, or NO_IR. Priority falls from `lowest` + 1 around: turned so
+ * that this one is bit 0, the lowest bit that is set has it. */
 static int highest_ir(uint8_t set, uint8_t lowest)
 {
-    for (unsigned i = 1; i <= 8; i++) {
-        unsigned ir = (lowest + i) & 7;
-        if (set >> ir & 1)
-            return (int)ir;
-    }
-    return NO_IR;
+    unsigned first = (lowest + 1u) & 7;
+    unsigned turned = (set | (unsigned)set << 8) >> first;
+    if (!set)
+        return NO_IR;
+    return (int)((first + (unsigned)__builtin_ctz(turned)) & 7);
 }
 
 /* 0 is the highest priority. */
@@ -284,11 +285,9 @@ static uint8_t chip_poll(struct pic8259_state *s, unsigned chip)
     return (uint8_t)(POLL_INTERRUPT | (unsigned)ir);
 }
 
-static uint8_t chip_read(struct pic8259_state *s, unsigned chip, bool odd_port)
+static uint8_t chip_read(const struct pic8259_state *s, unsigned chip, bool odd_port)
 {
     const struct pic8259_chip_state *c = &s->chip[chip];
-    if (c->poll)
-        return chip_poll(s, chip);
     if (odd_port)
         return c->imr;
     if (c->read_isr)
@@ -302,33 +301,44 @@ static void elcr_write(struct pic8259_chip_state *c, uint8_t value, uint8_t writ
     c->edges &= (uint8_t)~c->elcr;
 }
 
-static bool pic_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                     uint8_t *value)
+static __attribute__((noinline)) int register_read(struct pic8259 *pic, unsigned tag,
+                                                   uint64_t offset)
+{
+    struct pic8259_state *s = &pic->state;
+    if (offset >= PIC8259_PORTS)
+        return BUS_READ_UNCLAIMED;
+    if (tag == PIC8259_TAG_ELCR)
+        return s->chip[offset].elcr;
+    if (!s->chip[tag].poll)
+        return chip_read(s, tag, offset);
+    uint8_t value = chip_poll(s, tag);
+    update_intr(pic);
+    return value;
+}
+
+/* Reading changes nothing but by a poll. IMR is what drivers read most. */
+static int pic_read8(struct device *device, unsigned tag, uint64_t offset)
+{
+    struct pic8259 *pic = HV_CONTAINER_OF(device, struct pic8259, dev);
+    if (HV_LIKELY(offset == 1 && tag != PIC8259_TAG_ELCR && !pic->state.chip[tag].poll))
+        return pic->state.chip[tag].imr;
+    return register_read(pic, tag, offset);
+}
+
+static enum bus_answer pic_write8(struct device *device, unsigned tag, uint64_t offset,
+                                  uint8_t value)
 {
     static const uint8_t elcr_writable[2] = { ELCR_MASTER_WRITABLE, ELCR_SLAVE_WRITABLE };
     struct pic8259 *pic = HV_CONTAINER_OF(device, struct pic8259, dev);
     struct pic8259_state *s = &pic->state;
     if (offset >= PIC8259_PORTS)
-        return false;
-    if (tag == PIC8259_TAG_ELCR) {
-        if (write)
-            elcr_write(&s->chip[offset], *value, elcr_writable[offset]);
-        else
-            *value = s->chip[offset].elcr;
-    } else {
-        unsigned chip = tag == PIC8259_TAG_MASTER ? MASTER : SLAVE;
-        if (write)
-            chip_write(&s->chip[chip], offset, *value);
-        else
-            *value = chip_read(s, chip, offset);
-    }
+        return BUS_UNCLAIMED;
+    if (tag == PIC8259_TAG_ELCR)
+        elcr_write(&s->chip[offset], value, elcr_writable[offset]);
+    else
+        chip_write(&s->chip[tag], offset, value);
     update_intr(pic);
-    return true;
-}
-
-static enum bus_answer pic_access(struct device *device, unsigned tag, struct bus_access *access)
-{
-    return isa_split_access(device, tag, access, pic_byte);
+    return BUS_DONE;
 }
 
 void pic8259_set_line(struct pic8259 *pic, unsigned irq, bool level)
@@ -449,7 +459,9 @@ const struct device_ops pic8259_ops = {
     .state_offset = offsetof(struct pic8259, state),
     .state_bytes = sizeof(struct pic8259_state),
     .reset = pic_reset,
-    .access = pic_access,
+    .access = isa_split_access,
+    .read8 = pic_read8,
+    .write8 = pic_write8,
     .fields = pic_fields,
     .check = pic_check,
     .loaded = pic_loaded,

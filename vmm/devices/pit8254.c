@@ -195,46 +195,48 @@ static void counter_write(struct pit8254 *pit, unsigned counter, uint8_t value, 
         counter0_programmed(pit, false, now_ns);
 }
 
-static bool port61_byte(struct pit8254 *pit, bool write, uint8_t *value, uint64_t now_ns)
+static void port61_write(struct pit8254_state *s, uint8_t value, uint64_t tick)
 {
-    struct pit8254_state *s = &pit->state;
-    uint64_t tick = ns_to_tick(now_ns);
-    if (write) {
-        s->port61 = *value & PORT61_WRITABLE;
-        pit_counter_set_gate(&s->counter[2], s->port61 & PORT61_GATE2, tick);
-        return true;
-    }
-    *value = s->port61;
-    if (tick / REFRESH_TICKS & 1)
-        *value |= PORT61_REFRESH;
-    if (pit_counter_out(&s->counter[2], tick))
-        *value |= PORT61_OUT2;
-    return true;
+    s->port61 = value & PORT61_WRITABLE;
+    pit_counter_set_gate(&s->counter[2], s->port61 & PORT61_GATE2, tick);
 }
 
-static bool pit_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                     uint8_t *value)
+static uint8_t port61_read(struct pit8254_state *s, uint64_t tick)
+{
+    uint8_t value = s->port61;
+    if (tick / REFRESH_TICKS & 1)
+        value |= PORT61_REFRESH;
+    if (pit_counter_out(&s->counter[2], tick))
+        value |= PORT61_OUT2;
+    return value;
+}
+
+/* The control word cannot be read. */
+static int pit_read8(struct device *device, unsigned tag, uint64_t offset)
 {
     struct pit8254 *pit = HV_CONTAINER_OF(device, struct pit8254, dev);
-    uint64_t now_ns = clock_now_ns(pit->wiring.clock);
+    if (offset >= (tag == PIT8254_TAG_PORT61 ? 1 : COUNTERS))
+        return BUS_READ_UNCLAIMED;
+    uint64_t tick = ns_to_tick(clock_now_ns(pit->wiring.clock));
     if (tag == PIT8254_TAG_PORT61)
-        return offset == 0 && port61_byte(pit, write, value, now_ns);
-    if (offset < COUNTERS) {
-        if (write)
-            counter_write(pit, (unsigned)offset, *value, now_ns);
-        else
-            *value = pit_counter_read(&pit->state.counter[offset], ns_to_tick(now_ns));
-        return true;
-    }
-    if (offset != PORT_CONTROL || !write) /* the control word cannot be read */
-        return false;
-    control_write(pit, *value, now_ns);
-    return true;
+        return port61_read(&pit->state, tick);
+    return pit_counter_read(&pit->state.counter[offset], tick);
 }
 
-static enum bus_answer pit_access(struct device *device, unsigned tag, struct bus_access *access)
+static enum bus_answer pit_write8(struct device *device, unsigned tag, uint64_t offset,
+                                  uint8_t value)
 {
-    return isa_split_access(device, tag, access, pit_byte);
+    struct pit8254 *pit = HV_CONTAINER_OF(device, struct pit8254, dev);
+    if (offset > (tag == PIT8254_TAG_PORT61 ? 0 : PORT_CONTROL))
+        return BUS_UNCLAIMED;
+    uint64_t now_ns = clock_now_ns(pit->wiring.clock);
+    if (tag == PIT8254_TAG_PORT61)
+        port61_write(&pit->state, value, ns_to_tick(now_ns));
+    else if (offset < COUNTERS)
+        counter_write(pit, (unsigned)offset, value, now_ns);
+    else
+        control_write(pit, value, now_ns);
+    return BUS_DONE;
 }
 
 bool pit8254_out(struct pit8254 *pit, unsigned counter)
@@ -340,7 +342,9 @@ const struct device_ops pit8254_ops = {
     .state_offset = offsetof(struct pit8254, state),
     .state_bytes = sizeof(struct pit8254_state),
     .reset = pit_reset,
-    .access = pit_access,
+    .access = isa_split_access,
+    .read8 = pit_read8,
+    .write8 = pit_write8,
     .fields = pit_fields,
     .check = pit_check,
     .loaded = pit_loaded,

@@ -234,43 +234,43 @@ static void index_write(struct rtc_state *s, unsigned tag, uint8_t value)
     s->nmi_masked = (value & NMI_MASK) != 0;
 }
 
-static void extended_data(struct rtc_state *s, bool write, uint8_t *value)
+static uint8_t *extended_cell(struct rtc_state *s)
 {
-    uint8_t *cell = &s->cmos[RTC_BANK_BYTES + s->extended_index];
-    if (write)
-        *cell = *value;
-    else
-        *value = *cell;
+    return &s->cmos[RTC_BANK_BYTES + s->extended_index];
 }
 
 /* The index ports can only be written. */
-static bool rtc_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                     uint8_t *value)
+static int rtc_read8(struct device *device, unsigned tag, uint64_t offset)
 {
     struct rtc *rtc = HV_CONTAINER_OF(device, struct rtc, dev);
     struct rtc_state *s = &rtc->state;
-    if (offset == 0 && write) {
-        index_write(s, tag, *value);
-        return true;
-    }
     if (offset != 1)
-        return false;
-    if (tag == RTC_TAG_EXTENDED) {
-        extended_data(s, write, value);
-        return true;
-    }
+        return BUS_READ_UNCLAIMED;
+    if (tag == RTC_TAG_EXTENDED)
+        return *extended_cell(s);
     sync_to(s, clock_now_ns(rtc->wiring.clock));
-    if (write)
-        data_write(s, s->index, *value);
-    else
-        *value = data_read(s, s->index);
+    uint8_t value = data_read(s, s->index);
     update(rtc);
-    return true;
+    return value;
 }
 
-static enum bus_answer rtc_access(struct device *device, unsigned tag, struct bus_access *access)
+static enum bus_answer rtc_write8(struct device *device, unsigned tag, uint64_t offset,
+                                  uint8_t value)
 {
-    return isa_split_access(device, tag, access, rtc_byte);
+    struct rtc *rtc = HV_CONTAINER_OF(device, struct rtc, dev);
+    struct rtc_state *s = &rtc->state;
+    if (offset >= RTC_PORTS)
+        return BUS_UNCLAIMED;
+    if (offset == 0) {
+        index_write(s, tag, value);
+    } else if (tag == RTC_TAG_EXTENDED) {
+        *extended_cell(s) = value;
+    } else {
+        sync_to(s, clock_now_ns(rtc->wiring.clock));
+        data_write(s, s->index, value);
+        update(rtc);
+    }
+    return BUS_DONE;
 }
 
 /* The RESET pin. What has a battery lives on. */
@@ -332,7 +332,9 @@ const struct device_ops rtc_ops = {
     .state_offset = offsetof(struct rtc, state),
     .state_bytes = sizeof(struct rtc_state),
     .reset = rtc_reset,
-    .access = rtc_access,
+    .access = isa_split_access,
+    .read8 = rtc_read8,
+    .write8 = rtc_write8,
     .fields = rtc_fields,
     .check = rtc_check,
     .loaded = rtc_loaded,

@@ -286,11 +286,14 @@ static void write_mcr(struct uart16550_state *s, uint8_t value)
     note_modem_change(s, before);
 }
 
-static uint8_t read_iir(struct uart16550_state *s)
+static uint8_t read_iir(struct uart16550 *uart)
 {
+    struct uart16550_state *s = &uart->state;
     uint8_t source = interrupt_source(s);
-    if (source == IIR_THRE)
+    if (source == IIR_THRE) {
         s->thre_pending = 0;
+        update_line(uart);
+    }
     return fifos_enabled(s) ? source | IIR_FIFOS : source;
 }
 
@@ -304,38 +307,28 @@ static bool fifo_holds_error(const struct uart16550_state *s)
     return errors != 0;
 }
 
-static uint8_t read_lsr(struct uart16550_state *s)
+static uint8_t read_lsr(struct uart16550 *uart)
 {
+    struct uart16550_state *s = &uart->state;
     uint8_t value = LSR_THRE | LSR_TEMT | s->lsr_errors;
     if (s->rx_count > 0)
         value |= LSR_DR;
     if (fifo_holds_error(s))
         value |= LSR_FIFO_ERROR;
     s->lsr_errors = 0;
+    update_line(uart);
     return value;
 }
 
-static uint8_t read_msr(struct uart16550_state *s)
-{
-    uint8_t value = modem_lines(s) | s->msr_delta;
-    s->msr_delta = 0;
-    return value;
-}
-
-static uint8_t register_read(struct uart16550 *uart, uint64_t offset)
+static uint8_t read_msr(struct uart16550 *uart)
 {
     struct uart16550_state *s = &uart->state;
-    bool dlab = s->lcr & LCR_DLAB;
-    switch (offset) {
-    case REG_RBR_THR: return dlab ? s->dll : receiver_pop(uart);
-    case REG_IER: return dlab ? s->dlm : s->ier;
-    case REG_IIR_FCR: return read_iir(s);
-    case REG_LCR: return s->lcr;
-    case REG_MCR: return s->mcr;
-    case REG_LSR: return read_lsr(s);
-    case REG_MSR: return read_msr(s);
-    default: return s->scr;
+    uint8_t value = modem_lines(s) | s->msr_delta;
+    if (s->msr_delta) {
+        s->msr_delta = 0;
+        update_line(uart);
     }
+    return value;
 }
 
 static void register_write(struct uart16550 *uart, uint64_t offset, uint8_t value)
@@ -373,25 +366,53 @@ static void offer_space(struct uart16550 *uart)
         uart->wiring.space(uart->wiring.space_context);
 }
 
-static bool uart_byte(struct device *device, unsigned tag, uint64_t offset, bool write,
-                      uint8_t *value)
+static uint8_t read_rbr(struct uart16550 *uart)
+{
+    uint8_t value = receiver_pop(uart);
+    update(uart);
+    offer_space(uart);
+    return value;
+}
+
+/* Each of them sees to the interrupt line itself: most reads change nothing. */
+static __attribute__((noinline)) int register_read(struct uart16550 *uart, uint64_t offset)
+{
+    struct uart16550_state *s = &uart->state;
+    bool dlab = s->lcr & LCR_DLAB;
+    switch (offset) {
+    case REG_RBR_THR: return dlab ? s->dll : read_rbr(uart);
+    case REG_IER: return dlab ? s->dlm : s->ier;
+    case REG_IIR_FCR: return read_iir(uart);
+    case REG_LCR: return s->lcr;
+    case REG_MCR: return s->mcr;
+    case REG_LSR: return read_lsr(uart);
+    case REG_MSR: return read_msr(uart);
+    case REG_SCR: return s->scr;
+    default: return BUS_READ_UNCLAIMED;
+    }
+}
+
+/* LSR with nothing received is what drivers poll. */
+static int uart_read8(struct device *device, unsigned tag, uint64_t offset)
+{
+    struct uart16550 *uart = HV_CONTAINER_OF(device, struct uart16550, dev);
+    (void)tag;
+    if (HV_LIKELY(offset == REG_LSR && !(uart->state.rx_count | uart->state.lsr_errors)))
+        return LSR_THRE | LSR_TEMT;
+    return register_read(uart, offset);
+}
+
+static enum bus_answer uart_write8(struct device *device, unsigned tag, uint64_t offset,
+                                   uint8_t value)
 {
     struct uart16550 *uart = HV_CONTAINER_OF(device, struct uart16550, dev);
     (void)tag;
     if (offset >= UART16550_PORTS)
-        return false;
-    if (write)
-        register_write(uart, offset, *value);
-    else
-        *value = register_read(uart, offset);
+        return BUS_UNCLAIMED;
+    register_write(uart, offset, value);
     update(uart);
     offer_space(uart);
-    return true;
-}
-
-static enum bus_answer uart_access(struct device *device, unsigned tag, struct bus_access *access)
-{
-    return isa_split_access(device, tag, access, uart_byte);
+    return BUS_DONE;
 }
 
 /* The master reset pin. The far end's modem lines are not ours to change. */
@@ -470,7 +491,9 @@ const struct device_ops uart16550_ops = {
     .state_offset = offsetof(struct uart16550, state),
     .state_bytes = sizeof(struct uart16550_state),
     .reset = uart_reset,
-    .access = uart_access,
+    .access = isa_split_access,
+    .read8 = uart_read8,
+    .write8 = uart_write8,
     .fields = uart_fields,
     .check = uart_check,
     .loaded = uart_loaded,
