@@ -215,6 +215,10 @@ enum lab_verdict lab_judge_variant(const struct lab_variant *variant,
     struct judging j = { variant, observed, judge, LAB_PASS, false };
     bool counted = false;
 
+    if (variant->honoured && observed->began && observed->counts[variant->honoured_reason] == 0) {
+        say(&j, LAB_SKIPPED, "the processor offers '%s' and does not honour it", variant->honoured);
+        return LAB_SKIPPED;
+    }
     for (unsigned i = 0; i < variant->expect_count; i++) {
         if (variant->expects[i].kind == LAB_EXPECT_COUNT) {
             judge_count(&j, &variant->expects[i]);
@@ -228,11 +232,6 @@ enum lab_verdict lab_judge_variant(const struct lab_variant *variant,
             judge_value(&j, &variant->expects[i]);
     }
     judge_end(&j);
-    if (variant->honoured && j.verdict == LAB_FAIL &&
-        observed->counts[variant->honoured_reason] == 0) {
-        say(&j, LAB_FAIL, "the processor offers \"%s\" and does not honour it", variant->honoured);
-        return LAB_SKIPPED;
-    }
     return j.verdict;
 }
 
