@@ -88,12 +88,12 @@ srcs_of = $(shell sed -n 's,^// SRCS: *,,p' $(1))
 libs_of = $(shell sed -n 's,^// LIBS: *,,p' $(1))
 
 .SECONDEXPANSION:
-$(BUILD)/unit/%: tests/unit/%.c $$(call srcs_of,tests/unit/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* tests/fake/*)
+$(BUILD)/unit/%: tests/unit/%.c $$(call srcs_of,tests/unit/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* arch/x86/vmx/*.def arch/x86/vmx/*.h tests/fake/*)
 	@mkdir -p $(@D)
 	@echo '  TEST  $@'
 	@$(CC) $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ -lcmocka $(call libs_of,$<)
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $$(call srcs_of,tests/fuzz/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* tests/fake/*)
+$(BUILD)/fuzz/%: tests/fuzz/%.c $$(call srcs_of,tests/fuzz/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* arch/x86/vmx/*.def arch/x86/vmx/*.h tests/fake/*)
 	@mkdir -p $(@D)
 	@echo '  FUZZ  $@'
 	@$(CLANG) $(HOST_CFLAGS) -Wno-unused-command-line-argument -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ $(call libs_of,$<)

@@ -77,8 +77,8 @@ def parse_words(line):
 def parse_serial(text):
     """(results, the words of the entry that nothing came after or None, complete)."""
     results, open_entry, complete, stamps = [], None, False, []
-    for line in text.splitlines():
-        if not line.startswith("EXPLAIN "):
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("EXPLAIN ") or not line.endswith("\n"):
             continue
         words = parse_words(line)
         if line.startswith("EXPLAIN enter "):

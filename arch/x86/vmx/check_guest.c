@@ -24,6 +24,11 @@ static bool within_linear_width(const struct vmx_check *c, uint64_t address)
     return above == 0 || above == UINT64_MAX >> c->caps->linear_address_bits;
 }
 
+static bool fred_user(const struct vmx_check *c)
+{
+    return (V(GUEST_CR4) & CR4_FRED) && vmx_ar_dpl((uint32_t)V(GUEST_SS_ACCESS_RIGHTS)) == 3;
+}
+
 static bool activity_supported(const struct vmx_check *c)
 {
     switch (V(GUEST_ACTIVITY_STATE)) {

@@ -34,6 +34,7 @@
 #define LINE_BYTES 240
 #define NAME_BYTES 64
 #define VERDICT_BYTES 32
+#define SETTLE_MS 3 /* 16 bytes of a FIFO at 115200 baud take 1.4 */
 
 struct explain {
     struct explain_host host;
@@ -195,6 +196,15 @@ static void skip(struct explain *e, const char *name, const char *why, const cha
     e->skipped++;
 }
 
+/* Until the line is out of the serial port: what comes next may be the end of the machine. */
+static void settle(void)
+{
+    uint64_t until = rdtsc() + arch_tsc_hz() / 1000 * SETTLE_MS;
+
+    while (rdtsc() < until)
+        cpu_pause();
+}
+
 static void try_value(struct explain *e, const struct check_case *test, const char *name,
                       unsigned number, bool good)
 {
@@ -215,6 +225,7 @@ static void try_value(struct explain *e, const struct check_case *test, const ch
     memcpy((void *)e->memory, e->world.memory, sizeof(e->world.memory));
     print("EXPLAIN enter n=%u case=%s predicted=%s tsc=%llu", number, name,
           verdict_text(&predicted, text[0]), (unsigned long long)rdtsc());
+    settle();
     if (!explain_enter_world(&e->host, &e->world, e->vmcs, &got, &refused)) {
         skip(e, name, "VMWRITE refuses ", vmcs_fields[refused].name);
         return;
@@ -228,26 +239,36 @@ static void try_value(struct explain *e, const struct check_case *test, const ch
 
 /* --- which of them --- */
 
-/* "all"; N or N-M, counted from 1 over all values; a rule's name; RULE.N; RULE.N.good */
+static unsigned take_number(const char **text)
+{
+    unsigned number = 0;
+
+    for (; **text >= '0' && **text <= '9' && number < 100000; (*text)++)
+        number = number * 10 + (unsigned)(**text - '0');
+    return number;
+}
+
+/* "all"; N, N-M or N-M/STEP, counted from 1 over all values; a rule's name; RULE.N; RULE.N.good */
 static bool chosen(const struct explain *e, const char *name, unsigned number)
 {
     const char *text = e->chosen;
-    unsigned bound[2] = { 0, 0 };
     size_t length = strlen(text);
+    unsigned first, last, step = 1;
 
     if (strcmp(text, "all") == 0)
         return true;
     if (text[0] < '0' || text[0] > '9')
         return strncmp(name, text, length) == 0 && (name[length] == 0 || name[length] == '.');
-    for (unsigned i = 0; i < 2 && *text; i++) {
-        for (; *text >= '0' && *text <= '9' && bound[i] < 100000; text++)
-            bound[i] = bound[i] * 10 + (unsigned)(*text - '0');
-        if (*text == '-')
-            text++;
-        else if (i == 0)
-            bound[1] = bound[0];
+    first = last = take_number(&text);
+    if (*text == '-') {
+        text++;
+        last = take_number(&text);
     }
-    return number >= bound[0] && number <= bound[1];
+    if (*text == '/') {
+        text++;
+        step = take_number(&text);
+    }
+    return number >= first && number <= last && step && (number - first) % step == 0;
 }
 
 /* The number of the case among those of its rule, from 1. */
