@@ -58,7 +58,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         check(diagnosis.line <= lines);
         return 0;
     }
-    check(config.vm_count >= 1 && config.vm_count <= CONFIG_MAX_VMS);
+    /* The laboratory or the explainer run instead of VMs, and one of them alone. */
+    check_text(config.lab, sizeof(config.lab), true);
+    check_text(config.experiment, sizeof(config.experiment), true);
+    check_text(config.explain, sizeof(config.explain), true);
+    check((config.vm_count != 0) + (config.lab[0] != 0) + (config.explain[0] != 0) == 1);
+    check(config.vm_count <= CONFIG_MAX_VMS);
     check(config.console <= CONFIG_CONSOLE_SCREEN && config.on_exit <= CONFIG_ON_EXIT_RESET);
     for (unsigned i = 0; i < config.vm_count; i++) {
         check_vm(&config.vms[i]);

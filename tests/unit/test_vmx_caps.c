@@ -322,6 +322,31 @@ static void common_cpuid_flags(void **state)
         assert_false(*flags[i]);
 }
 
+/* SDM "Secondary Processor-Based VM-Execution Controls": without the control that activates it, a
+ * word is as if all of its bits were 0. */
+static void words_that_cannot_be_activated(void **state)
+{
+    (void)state;
+    struct vmx_caps caps = vmx_profile_caps("Alder Lake");
+    uint64_t cpu = caps.true_procbased;
+    caps.procbased2 = 0xffffffff00000001;
+    caps.procbased3 = caps.exit2 = 0xff;
+    caps.true_procbased = cpu & ~((uint64_t)CPU_ACTIVATE_SECONDARY_CONTROLS << 32);
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_CPU2).may_be_1, 0);
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_CPU2).must_be_1, 0);
+    assert_true(vmx_caps_accepts(&caps, VMX_WORD_CPU2, 0));
+    assert_false(vmx_caps_can_set(&caps, VMX_WORD_CPU2, CPU2_ENABLE_EPT));
+    caps.true_procbased = cpu & ~((uint64_t)CPU_ACTIVATE_TERTIARY_CONTROLS << 32);
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_CPU3).may_be_1, 0);
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_CPU2).may_be_1, 0xffffffff);
+    caps.true_procbased = cpu | (uint64_t)CPU_ACTIVATE_TERTIARY_CONTROLS << 32;
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_CPU3).may_be_1, 0xff);
+    caps.true_exit &= ~((uint64_t)EXIT_ACTIVATE_SECONDARY_CONTROLS << 32);
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_EXIT2).may_be_1, 0);
+    caps.true_exit |= (uint64_t)EXIT_ACTIVATE_SECONDARY_CONTROLS << 32;
+    assert_int_equal(vmx_caps_allowed(&caps, VMX_WORD_EXIT2).may_be_1, 0xff);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +356,7 @@ int main(void)
         cmocka_unit_test(new_features_come_from_leaf_7_1),
         cmocka_unit_test(true_controls_win),
         cmocka_unit_test(acceptance_of_words),
+        cmocka_unit_test(words_that_cannot_be_activated),
         cmocka_unit_test(derived_numbers),
         cmocka_unit_test(fields_follow_controls),
         cmocka_unit_test(every_condition_is_decided),

@@ -160,8 +160,26 @@ static uint64_t caps_two_halves(const struct vmx_caps *caps, enum vmx_word word)
     }
 }
 
+/* Whether the control that activates a word can be set. Without it the word is not there, whatever
+ * its MSR says, and whatever it demands. */
+static bool caps_word_exists(const struct vmx_caps *caps, enum vmx_word word)
+{
+    switch (word) {
+    case VMX_WORD_CPU2:
+        return caps_two_halves(caps, VMX_WORD_CPU) >> 32 & CPU_ACTIVATE_SECONDARY_CONTROLS;
+    case VMX_WORD_CPU3:
+        return caps_two_halves(caps, VMX_WORD_CPU) >> 32 & CPU_ACTIVATE_TERTIARY_CONTROLS;
+    case VMX_WORD_EXIT2:
+        return caps_two_halves(caps, VMX_WORD_EXIT) >> 32 & EXIT_ACTIVATE_SECONDARY_CONTROLS;
+    default:
+        return true;
+    }
+}
+
 struct vmx_allowed vmx_caps_allowed(const struct vmx_caps *caps, enum vmx_word word)
 {
+    if (!caps_word_exists(caps, word))
+        return (struct vmx_allowed){ 0, 0 };
     if (word == VMX_WORD_CPU3)
         return (struct vmx_allowed){ 0, caps->procbased3 };
     if (word == VMX_WORD_EXIT2)
