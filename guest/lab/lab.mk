@@ -47,10 +47,47 @@ $(BUILD)/obj/gen/lab_table.o: $(BUILD)/gen/lab_table.c
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# EXERCISE=NAME: the handler of one row of exits.def is exercises/NAME.c. Only the object that holds the
+# dispatch table is another one: its reference to Trapline's handler becomes one to the student's.
+ifneq ($(EXERCISE),)
+EXERCISE_DIR := $(BUILD)/exercise/$(EXERCISE)
+EXERCISE_EFI := $(EXERCISE_DIR)/BOOTX64.EFI
+EXERCISE_HANDLER := $(shell tools/gen-exercises handler $(EXERCISE))
+ifeq ($(EXERCISE_HANDLER),)
+$(error no exercise '$(EXERCISE)')
+endif
+EXERCISE_OBJS := $(filter-out $(BUILD)/obj/arch/x86/vmx/run.o,$(OBJS)) $(EXERCISE_DIR)/run.o $(EXERCISE_DIR)/handler.o
+$(EXERCISE_DIR)/run.o: $(BUILD)/obj/arch/x86/vmx/run.o
+	@mkdir -p $(@D)
+	@$(OBJCOPY) --redefine-sym $(EXERCISE_HANDLER)=exercise_$(EXERCISE) $< $@
+exercises/$(EXERCISE).c:
+	@tools/gen-exercises start $(EXERCISE)
+$(EXERCISE_DIR)/handler.o: exercises/$(EXERCISE).c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+$(EXERCISE_DIR)/trapline.so: $(EXERCISE_OBJS) boot/trapline.lds
+	@ld -nostdlib -znocombreloc -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
+	   -T boot/trapline.lds --build-id=none $(GNUEFI_LIB)/crt0-efi-x86_64.o $(EXERCISE_OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
+$(EXERCISE_EFI): $(EXERCISE_DIR)/trapline.so
+	@SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S -j .text -j .rodata -j .rela -j .relro -j .dynamic -j .reloc -j .data -j .bss \
+	   --target=efi-app-x86_64 --subsystem=10 $< $@
+grade: $(EXERCISE_EFI) $(BUILD)/guest/lab.elf
+	@tools/grade $(EXERCISE) $(LAB_ARGUMENTS)
+lab: $(EXERCISE_EFI) $(BUILD)/guest/lab.elf
+	@tools/lab --experiment $(EXERCISE) --output $(EXERCISE_DIR) --efi $(EXERCISE_EFI) $(LAB_ARGUMENTS)
+else
+grade:
+	@echo "make grade EXERCISE=NAME; docs/exercises.md has them"; exit 2
 # EXPERIMENT=NAME: one of them, in full.
 lab: $(BUILD)/BOOTX64.EFI $(BUILD)/guest/lab.elf
 	@tools/lab $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) $(LAB_ARGUMENTS)
+endif
+# QUESTION=Q3: one of them.
+quiz: $(BUILD)/BOOTX64.EFI $(BUILD)/guest/lab.elf
+	@tools/quiz $(QUESTION) $(LAB_ARGUMENTS)
 lab-names:
 	@tools/gen-lab names
-.PHONY: lab lab-names
--include $(wildcard $(BUILD)/guest/obj/lab/*.d $(BUILD)/guest/obj/lab/*/*.d)
+lab-docs:
+	@tools/gen-lab docs && tools/gen-exercises docs
+.PHONY: lab lab-names lab-docs grade quiz
+-include $(wildcard $(BUILD)/guest/obj/lab/*.d $(BUILD)/guest/obj/lab/*/*.d $(BUILD)/exercise/*/*.d)
