@@ -286,6 +286,58 @@ static void test_check(void **state)
     assert_false(check(&bad));
 }
 
+/* Whatever happens, the page shows at each offset what an access would read. */
+static void mirror_is_true(const uint32_t *page)
+{
+    for (uint64_t offset = 0; offset < IOAPIC_REGION_BYTES; offset += 4)
+        assert_int_equal(page[offset / 4], mem(offset, 4, false, 0));
+}
+
+static void test_mirror(void **state)
+{
+    static uint32_t page[IOAPIC_REGION_BYTES / 4];
+    uint32_t random = 12345;
+
+    (void)state;
+    ioapic_set_mirror(&ioapic, page);
+    mirror_is_true(page);
+    for (unsigned i = 0; i < 5000; i++) {
+        random = random * 1664525 + 1013904223;
+        unsigned pin = random >> 8 & 31;
+        switch (random >> 28 & 7) {
+        case 0:
+            line(pin, random >> 16 & 1);
+            break;
+        case 1:
+            ioapic_eoi(&ioapic, (uint8_t)(0x30 + (pin & 3)));
+            break;
+        case 2:
+            mem(0x40, 4, true, 0x30 + (pin & 3));
+            break;
+        case 3:
+            put(0x10 + pin * 2, LEVEL | (0x30 + (pin & 3)) | (random >> 16 & 1) << 16);
+            break;
+        case 4:
+            mem(0x00, 4, true, 0x10 + pin * 2);
+            break;
+        case 5:
+            mem((random >> 12 & 0xff), 1u << (random >> 20 & 1), true, random);
+            break;
+        case 6:
+            get(pin);
+            break;
+        default:
+            if (random >> 16 & 1)
+                ioapic.device.ops->reset(&ioapic.device);
+            break;
+        }
+        mirror_is_true(page);
+    }
+    ioapic_set_mirror(&ioapic, NULL);
+    put(0, 0x05000000);
+    assert_int_equal(get(0), 0x05000000);
+}
+
 static void test_fields_cover_the_state(void **state)
 {
     (void)state;
@@ -300,7 +352,7 @@ int main(void)
         T(power_up), T(writable_bits), T(edge), T(masked_edge_is_ignored), T(level_until_eoi),
         T(level_masking), T(remote_irr_cleared_by_edge_mode), T(eoi_register_and_shared_vector),
         T(nmi_is_an_edge), T(polarity_is_only_kept), T(access_sizes), T(bad_pins),
-        T(reset_keeps_lines), T(check),
+        T(reset_keeps_lines), T(check), T(mirror),
         T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

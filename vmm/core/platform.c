@@ -49,6 +49,7 @@ struct platform {
     struct isa_misc misc;
     struct debug_exit debug_exit;
     bool pci_wires[4];
+    _Alignas(HV_PAGE_BYTES) uint32_t ioapic_page[HV_PAGE_BYTES / 4]; /* alone in its page */
 };
 
 /* --- wires --- */
@@ -200,6 +201,14 @@ static enum hv_err attach_all(struct platform *p)
     return HV_OK;
 }
 
+/* The guest reads the I/O APIC's registers from a page that the device keeps up to date: half of the
+ * accesses that a kernel makes to it cause no exit. */
+static enum hv_err attach_ioapic_mirror(struct platform *p)
+{
+    ioapic_set_mirror(&p->ioapic, p->ioapic_page);
+    return arch_vm_map_readable(p->vm, GPA(IOAPIC_DEFAULT_BASE), HPA((uint64_t)p->ioapic_page));
+}
+
 enum hv_err platform_create(struct vm *vm)
 {
     hpa_t memory;
@@ -218,7 +227,8 @@ enum hv_err platform_create(struct vm *vm)
     make_interrupt_controllers(p);
     make_legacy(p);
     make_acpi_and_pci(p);
-    return attach_all(p);
+    err = attach_all(p);
+    return err == HV_OK ? attach_ioapic_mirror(p) : err;
 }
 
 void platform_destroy(struct vm *vm)

@@ -45,6 +45,25 @@ static void send(struct ioapic *ioapic, uint64_t entry)
     irq_deliver(&ioapic->sink, &message);
 }
 
+static uint32_t read_indexed(const struct ioapic *ioapic, uint32_t index);
+
+/* After every change of what a register shows. */
+static void mirror(const struct ioapic *ioapic)
+{
+    if (!ioapic->mirror)
+        return;
+    ioapic->mirror[IOAPIC_REG_SELECT / 4] = ioapic->state.select;
+    ioapic->mirror[IOAPIC_REG_WINDOW / 4] = read_indexed(ioapic, ioapic->state.select);
+}
+
+void ioapic_set_mirror(struct ioapic *ioapic, uint32_t *page)
+{
+    ioapic->mirror = page;
+    if (page)
+        memset(page, 0, IOAPIC_REGION_BYTES);
+    mirror(ioapic);
+}
+
 /* A level-triggered pin that is active asks until it is accepted, and again after EOI. */
 static void service_level(struct ioapic *ioapic, unsigned pin)
 {
@@ -54,6 +73,7 @@ static void service_level(struct ioapic *ioapic, unsigned pin)
         !(ioapic->state.lines >> pin & 1))
         return;
     ioapic->state.entry[pin] = entry | IOAPIC_RTE_REMOTE_IRR;
+    mirror(ioapic);
     send(ioapic, entry);
 }
 
@@ -84,6 +104,7 @@ void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
         if (!(entry & IOAPIC_RTE_REMOTE_IRR) || (entry & IOAPIC_RTE_VECTOR) != vector)
             continue;
         ioapic->state.entry[pin] = entry & ~IOAPIC_RTE_REMOTE_IRR;
+        mirror(ioapic);
         service_level(ioapic, pin);
     }
 }
@@ -158,6 +179,7 @@ static void write_window(struct ioapic *ioapic, uint32_t reg, uint32_t value)
     default:
         break;
     }
+    mirror(ioapic);
 }
 
 /* Registers are 32 bits wide, in the first 4 of 16 bytes. A narrower access reaches the bytes that
@@ -208,6 +230,7 @@ static void ioapic_reset(struct device *device)
     ioapic->state.lines = lines;
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
         ioapic->state.entry[pin] = IOAPIC_RTE_MASKED;
+    mirror(ioapic);
 }
 
 static bool ioapic_check(const void *loaded)

@@ -58,6 +58,13 @@ static struct ept_features features_of(const struct vmx_vm *x)
     };
 }
 
+enum hv_err arch_vm_map_readable(struct vm *vm, gpa_t gpa, hpa_t hpa)
+{
+    struct vmx_vm *x = vm->arch;
+
+    return ept_map(&x->ept, gpa, hpa, HV_PAGE_BYTES, EPT_READ, MEMORY_WB);
+}
+
 enum hv_err vmx_ept_create(struct vmx_vm *x)
 {
     const struct ept_memory memory = { .alloc = ept_page_take,

@@ -35,6 +35,10 @@ enum hv_err arch_vm_create(struct vm *vm) HV_MUST_CHECK;
 void arch_vcpu_destroy(struct vcpu *vcpu);
 void arch_vm_destroy(struct vm *vm);
 
+/* Lets the guest read the page at `gpa` without an exit; writes and fetches exit as before. Before
+ * the first entry. HV_ERR_UNSUPPORTED: the processor has no such mapping. */
+enum hv_err arch_vm_map_readable(struct vm *vm, gpa_t gpa, hpa_t hpa) HV_MUST_CHECK;
+
 /* A vCPU in the state after power-on (the first one ready to be given an entry point, the others
  * waiting for a start-up message). NULL: no memory, or the policy was refused (logged). */
 struct vcpu *arch_vcpu_create(struct vm *vm, unsigned index);

@@ -41,10 +41,15 @@ struct ioapic {
     struct device device; /* MMIO region, tag 0 */
     struct ioapic_state state;
     struct irq_sink sink;
+    uint32_t *mirror; /* a page that shows the registers to readers, or NULL */
 };
 
 /* Powered up: every entry masked, id 0. A reset keeps the pins' levels: they are other devices'. */
 void ioapic_init(struct ioapic *ioapic, const struct irq_sink *sink);
+
+/* Keeps in `page` (4 KB) what a read of each register gives, so that the guest may be let at it for
+ * reading: the registers have no side effects when read. NULL: no longer. */
+void ioapic_set_mirror(struct ioapic *ioapic, uint32_t *page);
 
 /* Level of a pin; fits `struct irq_line`. `context` is the ioapic; pins from 24 on are ignored. */
 void ioapic_set_line(void *context, unsigned pin, bool level);
