@@ -47,6 +47,8 @@ $(BUILD)/obj/gen/lab_table.o: $(BUILD)/gen/lab_table.c
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+guests: $(BUILD)/guest/lab.elf
+
 # EXERCISE=NAME: the handler of one row of exits.def is exercises/NAME.c. Only the object that holds the
 # dispatch table is another one: its reference to Trapline's handler becomes one to the student's.
 ifneq ($(EXERCISE),)

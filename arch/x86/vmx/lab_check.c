@@ -1,7 +1,7 @@
 /*
  * What was expected against what was observed. Pure; no lock.
  */
-#include "arch/x86/vmx/lab_internal.h"
+#include "x86/lab.h"
 #include "hv/format.h"
 #include "hv/string.h"
 

@@ -4,7 +4,7 @@
  * SDM volume 3 "VM-Exit Information Fields" and the tables of exit qualifications under
  * "Basic VM-Exit Information".
  */
-#include "arch/x86/vmx/lab_internal.h"
+#include "x86/lab.h"
 #include "hv/string.h"
 #include "x86/regs.h"
 #include "x86/vmx_bits.h"
