@@ -16,16 +16,15 @@ static struct vm_clock *clock_of(struct hv_clock *clock)
 static uint64_t clock_ns_at(const struct vm_clock *clock, uint64_t tsc)
 {
     uint64_t ticks = tsc > clock->start_tsc ? tsc - clock->start_tsc : 0;
-    return hv_mul_div_u64(ticks, HV_NS_PER_SECOND, arch_tsc_hz());
+    return hv_ratio_apply(&clock->tsc_to_ns, ticks);
 }
 
 /* The first tick at which clock_ns_at() is not before `ns`. */
 static uint64_t clock_tsc_at(const struct vm_clock *clock, uint64_t ns)
 {
-    uint64_t hz = arch_tsc_hz();
-    if (ns / HV_NS_PER_SECOND >= (TQ_NEVER - 1 - clock->start_tsc) / hz)
+    if (ns >= clock->last_ns)
         return TQ_NEVER - 1;
-    return clock->start_tsc + hv_mul_div_u64(ns, hz, HV_NS_PER_SECOND) + 1;
+    return clock->start_tsc + hv_ratio_apply(&clock->ns_to_tsc, ns) + 1;
 }
 
 static uint64_t clock_now(struct hv_clock *clock)
@@ -103,10 +102,16 @@ static void clock_fire(struct tq_timer *wake, uint64_t now_tsc)
 
 void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds)
 {
+    uint64_t hz = arch_tsc_hz(), start_tsc = arch_tsc();
+    uint64_t seconds = (TQ_NEVER - 1 - start_tsc) / hz;
+
     *clock = (struct vm_clock){
         .clock = { clock_now, clock_arm, clock_cancel, epoch_seconds },
         .vm = vm,
-        .start_tsc = arch_tsc(),
+        .start_tsc = start_tsc,
+        .last_ns = hv_min_u64(seconds, UINT64_MAX / HV_NS_PER_SECOND) * HV_NS_PER_SECOND,
+        .tsc_to_ns = hv_ratio_make(HV_NS_PER_SECOND, hz),
+        .ns_to_tsc = hv_ratio_make(hz, HV_NS_PER_SECOND),
     };
     tq_timer_init(&clock->wake, clock_fire);
 }

@@ -9,6 +9,7 @@
  * Timer (PM_TMR)", "General-Purpose Event Register Blocks".
  */
 #include "hv/dev_acpi_pm.h"
+#include "hv/ratio.h"
 #include "hv/string.h"
 #include "isa.h"
 
@@ -23,7 +24,9 @@
 
 static uint64_t ticks_now(const struct acpi_pm *pm)
 {
-    return hv_mul_div_u64(clock_now_ns(pm->clock), ACPI_PM_TIMER_HZ, HV_NS_PER_SECOND);
+    static const struct hv_ratio ticks_per_ns = HV_RATIO((uint64_t)ACPI_PM_TIMER_HZ, HV_NS_PER_SECOND);
+
+    return hv_ratio_apply(&ticks_per_ns, clock_now_ns(pm->clock));
 }
 
 static void account_timer(struct acpi_pm *pm)

@@ -18,6 +18,7 @@
 #include "hv/config.h"
 #include "hv/gpa_space.h"
 #include "hv/loader.h"
+#include "hv/ratio.h"
 #include "hv/spinlock.h"
 #include "hv/timer_queue.h"
 #include "hv/types.h"
@@ -49,6 +50,8 @@ struct vm_clock {
     struct hv_clock clock;
     struct vm *vm;
     uint64_t start_tsc;
+    uint64_t last_ns;        /* later deadlines are beyond what the TSC can count */
+    struct hv_ratio tsc_to_ns, ns_to_tsc;
     struct hv_timer *first;  /* sorted by deadline; under the bus lock */
     struct tq_timer wake;    /* stands for the first timer in the home core's queue */
 };
@@ -218,6 +221,8 @@ bool core_ask(unsigned core, void (*answer)(void *context), void *context) HV_MU
 
 /* Arms and cancels a timer in a core's queue, from any core. Absolute host TSC. */
 void core_timer_arm(unsigned core, struct tq_timer *timer, uint64_t deadline_tsc);
+/* The same, where the core that executes is known to be the one. */
+void core_timer_arm_here(struct core *core, struct tq_timer *timer, uint64_t deadline_tsc);
 void core_timer_cancel(unsigned core, struct tq_timer *timer);
 
 #endif
