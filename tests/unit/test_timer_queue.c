@@ -107,10 +107,42 @@ static void test_random_against_a_scan(void **state)
     }
 }
 
+/* A timer that is moved stands where a new one would, whether its place changes or not. */
+static void test_moved_is_as_new(void **state)
+{
+    struct tq_timer timers[4];
+    (void)state;
+    for (unsigned moved = 0; moved < 4; moved++) {
+        for (uint64_t deadline = 5; deadline <= 45; deadline += 5) {
+            struct timer_queue queue;
+            uint64_t before = 0;
+            tq_init(&queue);
+            for (unsigned i = 0; i < 4; i++) {
+                tq_timer_init(&timers[i], fire);
+                tq_add(&queue, &timers[i], 10 * (i + 1));
+            }
+            tq_add(&queue, &timers[moved], deadline);
+            for (unsigned i = 0; i < 4; i++) {
+                struct tq_timer *first = queue.head.next;
+                assert_true(tq_first_tsc(&queue) == first->deadline_tsc);
+                assert_true(first->deadline_tsc >= before);
+                before = first->deadline_tsc;
+                /* Behind one with the same deadline. */
+                if (first == &timers[moved])
+                    assert_true(first->deadline_tsc == deadline &&
+                                first->next->deadline_tsc != deadline);
+                assert_ptr_equal(tq_pop_expired(&queue, UINT64_MAX - 1), first);
+            }
+            assert_true(tq_first_tsc(&queue) == TQ_NEVER);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_moved_is_as_new),
         cmocka_unit_test(test_order_and_first),
         cmocka_unit_test(test_move_remove_and_never),
         cmocka_unit_test(test_random_against_a_scan),

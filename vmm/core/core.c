@@ -39,6 +39,13 @@ static inline void timers_unlock(struct core *core)
         spin_unlock(&core->timer_lock);
 }
 
+void core_timer_arm_here(struct core *core, struct tq_timer *timer, uint64_t deadline_tsc)
+{
+    timers_lock(core);
+    tq_add(&core->timers, timer, deadline_tsc);
+    timers_unlock(core);
+}
+
 void core_timer_arm(unsigned index, struct tq_timer *timer, uint64_t deadline_tsc)
 {
     struct core *core = &hv_cores[index];

@@ -202,7 +202,9 @@ static enum hv_err vm_make_vcpus(struct vm *vm)
 /* Who comes to a VM's devices: the cores of its vCPUs, by exits; its home core, by its clock; and the
  * housekeeper, by the console's input. If all of these are one core, nothing happens at the same time:
  * a core handles one exit or one timer after the other, with interrupts closed, and what an NMI runs
- * touches no device. Then nobody else arms timers of the VM on that core either. */
+ * touches no device. Then nobody else touches timers of the VM on that core either; otherwise the
+ * device timers in the home core's queue are armed from elsewhere, and a reset, which the last core
+ * to park does for all, stops the timers of every vCPU. */
 static void vm_decide_locks(struct vm *vm)
 {
     unsigned keeper = core_plan_housekeeper();
@@ -210,10 +212,13 @@ static void vm_decide_locks(struct vm *vm)
 
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         alone = alone && vm->vcpus[i]->core == keeper;
-    if (alone)
+    if (alone) {
         bus_set_private(&vm->bus);
-    else
-        hv_cores[vm->home_core].timers_shared = true;
+        return;
+    }
+    hv_cores[vm->home_core].timers_shared = true;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        hv_cores[vm->vcpus[i]->core].timers_shared = true;
 }
 
 /* What the operator's file may ask for and this machine cannot give. */

@@ -321,8 +321,14 @@ unsigned exit_rdmsr(struct vmx_vcpu *v)
 unsigned exit_wrmsr(struct vmx_vcpu *v)
 {
     uint64_t value = (uint32_t)v->gprs.r[X86_RAX] | v->gprs.r[X86_RDX] << 32;
+    uint32_t msr = (uint32_t)v->gprs.r[X86_RCX];
 
-    if (!vmx_msr_write(v, (uint32_t)v->gprs.r[X86_RCX], value))
+    /* A guest's clock ticks by it; every other one is found by its row. */
+    if (msr == MSR_IA32_TSC_DEADLINE) {
+        write_tsc_deadline(v, value);
+        return EXIT_NEXT | VCPU_RUN;
+    }
+    if (!vmx_msr_write(v, msr, value))
         return vmx_answer_gp(v);
     return EXIT_NEXT | VCPU_RUN;
 }
