@@ -69,12 +69,24 @@ static unsigned io_out8(struct vmx_vcpu *v, uint16_t port)
     return EXIT_NEXT | VCPU_RUN;
 }
 
+static __attribute__((cold, noinline)) void io_watch(struct vmx_vcpu *v)
+{
+    struct vmx_io_access io = vmx_io_access_decode(v->exit.qualification);
+
+    if (io.string)
+        return; /* the emulator does it, by iteration */
+    vmx_watch(v, BREAKPOINT_PORT, io.port, io.size);
+    vmx_watch_raise(v);
+}
+
 /* Size, direction and kind are five adjacent bits: one look tells the common forms. */
 unsigned exit_io(struct vmx_vcpu *v)
 {
     uint64_t qualification = v->exit.qualification;
     uint16_t port = vmx_io_access_decode(qualification).port;
 
+    if (HV_UNLIKELY(vmx_has_breakpoints()))
+        io_watch(v);
     switch (qualification & (VMX_IO_SIZE | VMX_IO_IN | VMX_IO_STRING)) {
     case VMX_IO_SIZE_1 | VMX_IO_IN:
         return io_in8(v, port);

@@ -34,14 +34,14 @@ static bool begins_in_page(struct vmx_vcpu *v, const struct emul_insn *insn, uns
            (linear.v & HV_PAGE_MASK) == 0;
 }
 
-/* The short way: one plain move between a register and a device. */
+/* The short way: one plain move between a register and a device, which no breakpoint watches. */
 static bool mmio_fast(struct vmx_vcpu *v, const struct emul_insn *insn, unsigned *answer)
 {
     bool write;
     unsigned size;
     uint64_t value = 0;
 
-    if (!emul_mov_fast(insn, &write, &size) ||
+    if (!emul_mov_fast(insn, &write, &size) || HV_UNLIKELY(vmx_has_breakpoints()) ||
         (v->exit.gpa.v & HV_PAGE_MASK) + size > HV_PAGE_BYTES || insn->reg == X86_RSP ||
         !begins_in_page(v, insn, size, write))
         return false;

@@ -118,6 +118,8 @@ static enum guest_walk_status entry_cmpxchg(void *ctx, gpa_t gpa, unsigned size_
 
     if (!at)
         return GUEST_WALK_UNMAPPED;
+    if (!gpa_space_find(&v->vcpu.vm->memory, gpa)->writable)
+        return GUEST_WALK_OK; /* tables in ROM: the flags stay as they are, the write is dropped */
     return exchange(at, size_bytes, expected, desired) ? GUEST_WALK_OK : GUEST_WALK_RETRY;
 }
 
@@ -276,13 +278,22 @@ enum emul_status vmx_linear_probe(struct vmx_vcpu *v, gva_t linear, unsigned siz
     return status;
 }
 
+static __attribute__((cold, noinline)) void watch_operand(struct vmx_vcpu *v, gva_t linear,
+                                                          unsigned size_bytes, bool write)
+{
+    vmx_watch(v, write ? BREAKPOINT_WRITE : BREAKPOINT_READ, linear.v, size_bytes);
+}
+
 static enum emul_status op_read(void *ctx, gva_t linear, unsigned size_bytes, uint64_t *value,
                                 unsigned access, struct x86_fault *fault)
 {
+    struct vmx_vcpu *v = ctx;
     uint8_t bytes[16] = { 0 };
     unsigned walk = access & EMUL_ACCESS_WRITE ? GUEST_ACCESS_WRITE : GUEST_ACCESS_READ;
-    enum emul_status status = linear_access(ctx, linear, size_bytes, walk, false, bytes, fault);
+    enum emul_status status = linear_access(v, linear, size_bytes, walk, false, bytes, fault);
 
+    if (HV_UNLIKELY(v->watching))
+        watch_operand(v, linear, size_bytes, false);
     memcpy(value, bytes, size_bytes > 8 ? 16 : 8);
     return status;
 }
@@ -290,11 +301,14 @@ static enum emul_status op_read(void *ctx, gva_t linear, unsigned size_bytes, ui
 static enum emul_status op_write(void *ctx, gva_t linear, unsigned size_bytes,
                                  const uint64_t *value, unsigned access, struct x86_fault *fault)
 {
+    struct vmx_vcpu *v = ctx;
     uint8_t bytes[16];
 
     (void)access;
+    if (HV_UNLIKELY(v->watching))
+        watch_operand(v, linear, size_bytes, true);
     memcpy(bytes, value, size_bytes > 8 ? 16 : 8);
-    return linear_access(ctx, linear, size_bytes, GUEST_ACCESS_WRITE, true, bytes, fault);
+    return linear_access(v, linear, size_bytes, GUEST_ACCESS_WRITE, true, bytes, fault);
 }
 
 enum emul_status vmx_linear_exchange(struct vmx_vcpu *v, gva_t linear, unsigned size_bytes,
@@ -323,9 +337,13 @@ static enum emul_status op_cmpxchg(void *ctx, gva_t linear, unsigned size_bytes,
                                    const uint64_t *expected, const uint64_t *desired,
                                    struct x86_fault *fault)
 {
+    struct vmx_vcpu *v = ctx;
+
     if (size_bytes > 8)
         return op_write(ctx, linear, size_bytes, desired, EMUL_ACCESS_LOCKED, fault);
-    return vmx_linear_exchange(ctx, linear, size_bytes, *expected, *desired, GUEST_ACCESS_WRITE,
+    if (HV_UNLIKELY(v->watching))
+        watch_operand(v, linear, size_bytes, true);
+    return vmx_linear_exchange(v, linear, size_bytes, *expected, *desired, GUEST_ACCESS_WRITE,
                                fault);
 }
 
@@ -338,6 +356,8 @@ static enum emul_status op_probe_write(void *ctx, gva_t linear, unsigned size_by
 static enum emul_status port_access(struct vmx_vcpu *v, uint16_t port, unsigned size_bytes,
                                     bool write, uint64_t *value)
 {
+    if (HV_UNLIKELY(v->watching))
+        vmx_watch(v, BREAKPOINT_PORT, port, size_bytes);
     if (bus_dispatch(&v->vcpu.vm->bus, BUS_PORT, port, size_bytes, write, value) != BUS_FAULT)
         return EMUL_OK;
     vmx_crash(v, "port 0x%04x: the device cannot take this access", port);
@@ -464,8 +484,13 @@ unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn)
 
     vmx_emul_state(v, &state);
     rsp = v->gprs.r[X86_RSP];
-    status = emul_execute(insn, &state, STRING_BATCH, &vmx_emul_ops, v, &fault);
+    /* A breakpoint traps after the iteration that meets it. */
+    v->watching = vmx_has_breakpoints();
+    v->watch_met = 0;
+    status = emul_execute(insn, &state, v->watching ? 1 : STRING_BATCH, &vmx_emul_ops, v, &fault);
+    v->watching = false;
     if (status == EMUL_OK || status == EMUL_AGAIN) {
+        vmx_watch_raise(v);
         vmcs_write(VMCS_GUEST_RFLAGS, state.rflags);
         if (v->gprs.r[X86_RSP] != rsp)
             vmcs_write(VMCS_GUEST_RSP, v->gprs.r[X86_RSP]);

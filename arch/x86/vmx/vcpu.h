@@ -9,6 +9,7 @@
 
 #include "hv/arch_ops.h"
 #include "hv/vm.h"
+#include "x86/breakpoint.h"
 #include "x86/cpuid_view.h"
 #include "x86/emul.h"
 #include "x86/ept.h"
@@ -203,6 +204,8 @@ struct vmx_vcpu {
     uint64_t exits[VMEXIT_COUNT];
     struct vmx_recorder recorder;
     struct vmx_debug debug;
+    bool watching;             /* emulated accesses are compared with the guest's breakpoints */
+    uint8_t watch_met;         /* B0 to B3, until they are raised: watch.c */
     uint32_t injected;         /* the event that the last entry delivered, for the recorder */
 };
 
@@ -264,6 +267,12 @@ static inline void vmcs_write(uint32_t field, uint64_t value)
     vmwrite_unchecked(field, value);
 }
 #endif
+
+/* Does the guest (or the operator's debugger) have any breakpoint? If not, none is compared. */
+static inline bool vmx_has_breakpoints(void)
+{
+    return vmcs_read(VMCS_GUEST_DR7) & BREAKPOINT_DR7_ENABLES;
+}
 
 /* --- entry.asm --- */
 
@@ -412,6 +421,12 @@ bool vmx_operand_read(struct vmx_vcpu *v, const struct vmx_operand *operand, voi
                       unsigned size_bytes);
 bool vmx_operand_write(struct vmx_vcpu *v, const struct vmx_operand *operand, const void *bytes,
                        unsigned size_bytes);
+
+/* --- watch.c: breakpoints on accesses that the hypervisor makes --- */
+/* Compares an access, and keeps what it meets until it is raised with the end of the instruction or
+ * iteration, or dropped with a fault. */
+void vmx_watch(struct vmx_vcpu *v, enum breakpoint_access access, uint64_t address, unsigned bytes);
+void vmx_watch_raise(struct vmx_vcpu *v);
 
 /* --- exit_cr.c: the registers as the guest believes them --- */
 uint64_t vmx_guest_cr0(struct vmx_vcpu *v);
