@@ -20,6 +20,8 @@ CFLAGS := -std=gnu17 -O2 -g $(WARN) $(INC) -ffreestanding -fno-builtin-printf -f
           -fno-strict-aliasing -fvisibility=hidden -fno-asynchronous-unwind-tables \
           -fcf-protection=none -fno-tree-loop-distribute-patterns -ffile-prefix-map=$(CURDIR)=. \
           -DHV_DEBUG=$(DEBUG)
+# nasm 2.16.03 warns of each 32-bit relative address that the linker is to fill in: all of them are.
+NASMFLAGS := -f elf64 -Ox -Wall -w-unknown-warning -w-reloc-rel-dword
 BOOT_CFLAGS := -isystem $(GNUEFI_INC) -isystem $(GNUEFI_INC)/x86_64 -DGNU_EFI_USE_MS_ABI
 
 C_SRCS   := $(sort $(wildcard boot/*.c vmm/*/*.c arch/x86/*/*.c drivers/*.c))
@@ -63,13 +65,14 @@ $(BUILD)/gen/offsets.inc: arch/x86/vmx/offsets.gen.h
 $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
 	@mkdir -p $(@D)
 	@echo '  NASM  $<'
-	@$(NASM) -f elf64 -Ox -Wall -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
+	@$(NASM) $(NASMFLAGS) -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
 
 # -z text: a relocation in read-only memory is a mistake, and is refused here.
+# _entry: what the start code of gnu-efi 3.0.18 calls; older ones call efi_main themselves.
 $(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
 	@echo '  LD    $@'
 	@ld -nostdlib -znocombreloc -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
-	   -T boot/trapline.lds --build-id=none $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
+	   -T boot/trapline.lds --build-id=none --defsym=_entry=efi_main $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
 
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
 $(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so

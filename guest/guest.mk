@@ -18,7 +18,7 @@ $(BUILD)/guest/obj/%.o: guest/%.c
 $(BUILD)/guest/obj/%.asm.o: guest/%.asm
 	@mkdir -p $(@D)
 	@echo '  NASM  $<'
-	@$(NASM) -f elf64 -Ox -Wall -w-unknown-warning -I guest/lib/ -MD $(@:.o=.d) $< -o $@
+	@$(NASM) $(NASMFLAGS) -I guest/lib/ -MD $(@:.o=.d) $< -o $@
 
 define guest_program
 $(1)_OBJS := $$(patsubst guest/%.c,$(BUILD)/guest/obj/%.o,$$(sort $$(wildcard guest/$(1)/*.c))) \
