@@ -37,7 +37,9 @@ class Test:
     dialogue  pairs (pattern, keys): wait for the pattern, then type the keys
     until     a regular expression that ends the run with status 0
     host      bochs, tcg, kvm or auto
-    files     {name: bytes or path}: files for the config, beside it
+    files     {name: bytes, or path, or a function that makes the bytes}: files for the config,
+              beside it
+    check     a function that gets the serial output and returns what is wrong with it, or None
     limit_s   the time limit, in seconds of a machine like the slowest of continuous integration
     long      only in the long run (tools/check --long)
     needs     None, or "kvm": where nested KVM can't be used the test is skipped, and says why
@@ -45,12 +47,13 @@ class Test:
 
     def __init__(self, name, config, status=0, expect=(), reject=(), dialogue=(), until=None,
                  host="bochs", cpus=None, memory=None, cpu_model=None, kernel=None, files=None,
-                 limit_s=240, long=False, needs=None, arguments=()):
+                 limit_s=240, long=False, needs=None, arguments=(), check=None):
         self.name, self.config, self.status = name, config, status
         self.expect, self.reject, self.dialogue, self.until = expect, reject, dialogue, until
         self.host, self.cpus, self.memory, self.cpu_model = host, cpus, memory, cpu_model
         self.kernel, self.files, self.limit_s = kernel, files or {}, limit_s
         self.long, self.needs, self.arguments = long, needs, list(arguments)
+        self.check = check
 
 
 def load_cases(path=None):
@@ -93,6 +96,8 @@ def prepare(test):
         file.write(text if isinstance(text, bytes) else text.encode())
     for name, content in test.files.items():
         path = os.path.join(folder, name)
+        if callable(content):
+            content = content()
         if isinstance(content, bytes):
             with open(path, "wb") as file:
                 file.write(content)
@@ -156,6 +161,9 @@ def judge(test, status, text):
         match = re.search(pattern, text, re.MULTILINE)
         if match:
             raise Failure(f"the serial output has '{match.group(0)}', which it must not")
+    problem = test.check(text) if test.check else None
+    if problem:
+        raise Failure(problem)
 
 
 def meaning(status):

@@ -65,10 +65,16 @@ static void follow_open(bool was_open)
 {
     if (machine_operator.monitor.open == was_open)
         return;
-    if (was_open)
+    if (was_open) {
+        struct vm *vm = machine_console_owner();
+        if (vm && !vm_is_paused(vm))
+            console_write_operator("(back to the guest)\r\n", 21);
+        else if (vm)
+            console_write_operator("(back to the guest, which is paused)\r\n", 38);
         console_release();
-    else
+    } else {
         console_hold();
+    }
 }
 
 bool operator_is_open(void)

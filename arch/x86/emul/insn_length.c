@@ -15,7 +15,6 @@ struct reader {
     bool operand16, address_other, rex_w;
     uint8_t map;     /* 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A; and EVEX's 4 to 7 */
     uint8_t opcode;
-    uint8_t prefixes_end;
     bool vex;
 };
 
@@ -66,17 +65,16 @@ static bool read_opcode(struct reader *r)
 {
     uint8_t byte;
 
-    do {
+    for (;;) {
         if (!next_byte(r, &byte))
             return false;
+        bool rex = r->mode == EMUL_MODE_64 && (byte & 0xf0) == 0x40;
+        if (!rex && !is_prefix(byte))
+            break;
+        /* One that does not stand right before the opcode is ignored. */
+        r->rex_w = rex && (byte & 8);
         r->operand16 |= byte == 0x66;
         r->address_other |= byte == 0x67;
-    } while (is_prefix(byte));
-    r->prefixes_end = (uint8_t)(r->at - 1);
-    if (r->mode == EMUL_MODE_64 && (byte & 0xf0) == 0x40) {
-        r->rex_w = byte & 8;
-        if (!next_byte(r, &byte))
-            return false;
     }
     if (is_vex(r, byte))
         return read_vex(r, byte);

@@ -5,6 +5,7 @@
  */
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
+#include "x86/leaves.h"
 #include "x86/trap.h"
 
 /* Leaves whose answer depends on what the guest has set up since. */
@@ -41,6 +42,8 @@ unsigned exit_cpuid(struct vmx_vcpu *v)
     struct cpuid_regs regs = entry->regs;
 
     cpuid_follow(v, entry, &regs);
+    if (HV_UNLIKELY(leaf - VMX_LEAVES_FIRST < VMX_LEAVES_COUNT))
+        vmx_recorder_leaf(v, leaf, subleaf, &regs);
     /* Leaf 0BH repeats the subleaf's number, and the vCPU's id, also behind its last level. */
     if (leaf == CPUID_LEAF_TOPOLOGY && entry == &v->cpuid.entries[0]) {
         regs.ecx = subleaf & 0xff;

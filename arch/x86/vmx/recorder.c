@@ -12,6 +12,7 @@
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
+#include "x86/leaves.h"
 #include "x86/vmx_errors.h"
 
 _Static_assert(VMEXIT_COUNT <= VMX_STATS_REASONS, "each reason has a row");
@@ -207,6 +208,31 @@ unsigned vmx_record_configured(const struct config_vm *config)
     if (config->accounting || config->cpuid_leaves != CONFIG_LEAVES_OFF)
         what |= VMX_RECORD_TICKS;
     return what;
+}
+
+/* --- for the guest --- */
+
+/* Counters of the VM's other vCPUs are read while they run: each is right at some moment. */
+static void sum_vm(void *context, uint32_t reason, uint64_t *exits, uint64_t *ticks)
+{
+    const struct vm *vm = context;
+    unsigned first = reason == VMX_LEAVES_ALL ? 0 : reason;
+    unsigned last = reason == VMX_LEAVES_ALL ? VMEXIT_COUNT - 1 : reason;
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        const struct vmx_vcpu *v = vmx_of(vm->vcpus[i]);
+        for (unsigned r = first; r <= last; r++) {
+            *exits += __atomic_load_n(&v->exits[r], __ATOMIC_RELAXED);
+            *ticks += __atomic_load_n(&v->recorder.stats->row[r].sum, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+void vmx_recorder_leaf(struct vmx_vcpu *v, uint32_t leaf, uint32_t ecx, struct cpuid_regs *regs)
+{
+    const struct vmx_leaves_source source = { sum_vm, v->vcpu.vm };
+
+    vmx_leaves_answer(v->vcpu.vm->config->cpuid_leaves, leaf, ecx, &source, regs);
 }
 
 /* --- on the log --- */

@@ -312,6 +312,8 @@ enum hv_err vmx_record(struct vmx_vcpu *v, unsigned what) HV_MUST_CHECK;
 unsigned vmx_record_configured(const struct config_vm *config);
 /* The last exits, decoded, as part of a crash's report. */
 void vmx_recorder_log_last(struct vmx_vcpu *v);
+/* Answers a leaf that shows statistics, if the VM has it: x86/leaves.h. */
+void vmx_recorder_leaf(struct vmx_vcpu *v, uint32_t leaf, uint32_t ecx, struct cpuid_regs *regs);
 /* All of the ring, for tools/trace. */
 void vmx_recorder_log_ring(struct vmx_vcpu *v);
 /* The VM has ended: ticks by reason, and the ring for tools/trace if the operator wants it. */
