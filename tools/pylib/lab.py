@@ -120,6 +120,10 @@ class Experiment:
         """(kind, number) of something that may also be a page or the EPT pointer."""
         if text == "eptp":
             return {"value_kind": "LAB_VALUE_EPTP", "value": 0}
+        if text.startswith("field:"):
+            if text[6:] not in known_fields():
+                self.fail("a field of vmcs_fields.def", f"'{text[6:]}'")
+            return {"value_kind": "LAB_VALUE_FIELD", "text": text[6:]}
         if text.startswith("page:"):
             return {"value_kind": "LAB_VALUE_PAGE", "value": self.page(text[5:])}
         return {"value": self.number(text, "a number, page:NAME or eptp")}
@@ -207,6 +211,11 @@ class Experiment:
         if name not in known_wishes():
             self.fail("a wish of vm_policy.def", f"'{name}'")
         self.add(variant, "LAB_POLICY", line, name=name, a=WISHES.index(wish))
+
+    def line_needs(self, variant, rest, line):
+        if rest not in known_wishes():
+            self.fail("a wish of vm_policy.def", f"'{rest}'")
+        self.add(variant, "LAB_NEEDS", line, name=rest)
 
     def line_number(self, variant, rest, line):
         name, operator, value = self.match(r"(\w+) (=|\|=|&~=) (\S+)", rest, "number NAME = N")

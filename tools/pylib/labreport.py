@@ -182,6 +182,24 @@ def life_lines(item, row):
     yield "    8. entry.asm loads the registers; VMRESUME checks and loads the guest's state."
 
 
+def print_side_by_side(runs):
+    """The variants of one experiment, a column each."""
+    rows = [("", [run["variant"] or "-" for run in runs]),
+            ("verdict", [run["verdict"] for run in runs]),
+            ("exits", [str(run["exit_count"]) for run in runs]),
+            ("which", [shorten(run["observed"], 24) for run in runs]),
+            ("ticks", [str(run["ticks"]) for run in runs])]
+    for name in sorted({name for run in runs for name in run["values"]}):
+        rows.append((name, [run["values"].get(name, "-") for run in runs]))
+    print("side by side:")
+    for start in range(0, len(runs), 4):
+        columns = range(start, min(start + 4, len(runs)))
+        widths = {c: max(len(row[1][c]) for row in rows) for c in columns}
+        for name, cells in rows:
+            print("  " + f"{name:20}" + "  ".join(f"{cells[c]:{widths[c]}}" for c in columns).rstrip())
+        print()
+
+
 def print_full(report, experiments):
     rows = {row["number"]: row for row in lab.read_exits()}
     for error in report["errors"]:
@@ -207,6 +225,8 @@ def print_full(report, experiments):
         for check in run["checks"]:
             print(f"  {check['verdict']:7} {check['text']}")
         print(f"  verdict: {run['verdict']}\n")
+    if len(report["runs"]) > 1:
+        print_side_by_side(report["runs"])
     if report["runs"] and report["runs"][0]["experiment"] in experiments:
         experiment = experiments[report["runs"][0]["experiment"]]
         print("Why: " + experiment.header["explain"])

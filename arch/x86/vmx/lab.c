@@ -26,12 +26,7 @@ static void customize_policy(struct vmx_customize *customize, struct vm_policy *
 
 static void customize_refused(struct vmx_customize *customize, const char *why)
 {
-    struct lab *lab = HV_CONTAINER_OF(customize, struct lab, customize);
-
-    hv_snprintf(lab->refusal, sizeof(lab->refusal), "%s", why);
-    /* Double quotes are the report's own. */
-    for (char *at = lab->refusal; (at = strchr(at, '"')); at++)
-        *at = '\'';
+    lab_refuse(HV_CONTAINER_OF(customize, struct lab, customize), why);
 }
 
 static void vm_ended(struct vm *vm)
@@ -108,7 +103,7 @@ static void run_variant(struct lab *lab, const struct boot_info *info)
 {
     prepare_config(lab, info);
     log_set_level(lab->full ? HV_LOG_WARN : HV_LOG_NOTHING);
-    if (build(lab, info))
+    if (lab_check_needs(lab) && build(lab, info))
         run(lab);
     else if (lab->vm)
         discard(lab);

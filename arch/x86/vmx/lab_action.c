@@ -66,6 +66,25 @@ void lab_free_pages(struct lab *lab)
     }
 }
 
+static const struct vmcs_field_info *field(const char *name)
+{
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
+        if (strcmp(vmcs_fields[i].name, name) == 0)
+            return &vmcs_fields[i];
+    }
+    return NULL;
+}
+
+static uint64_t field_value(const char *name)
+{
+    const struct vmcs_field_info *info = field(name);
+    uint64_t value = 0;
+
+    if (info && vmcs_field_exists(vmx_host_caps(), info->encoding))
+        vmread(info->encoding, &value);
+    return value;
+}
+
 static uint64_t value_of(struct lab *lab, const struct lab_action *action)
 {
     switch (action->value_kind) {
@@ -73,6 +92,8 @@ static uint64_t value_of(struct lab *lab, const struct lab_action *action)
         return page(lab, action->value);
     case LAB_VALUE_EPTP:
         return lab->vcpu->vm->eptp;
+    case LAB_VALUE_FIELD:
+        return field_value(action->text);
     default:
         return action->value;
     }
@@ -126,6 +147,36 @@ static void set_number(struct vm_policy *policy, const struct lab_action *action
     }
 }
 
+void lab_refuse(struct lab *lab, const char *why)
+{
+    hv_snprintf(lab->refusal, sizeof(lab->refusal), "%s", why);
+    for (char *at = lab->refusal; (at = strchr(at, '"')); at++)
+        *at = '\'';
+}
+
+bool lab_check_needs(struct lab *lab)
+{
+    struct vm_policy policy = vm_policy_default(VM_INTERRUPTS_VMM);
+    struct vmx_controls controls;
+    struct vmx_refusal why;
+    char text[sizeof(lab->refusal)];
+    bool needs = false;
+
+    for (unsigned i = 0; i < lab->variant->action_count; i++) {
+        const struct lab_action *action = &lab->variant->actions[i];
+        uint8_t *wish = action->kind == LAB_NEEDS ? vm_policy_wish(&policy, action->name) : NULL;
+        if (wish) {
+            *wish = VM_REQUIRE;
+            needs = true;
+        }
+    }
+    if (!needs || vmx_policy_to_controls(&policy, vmx_host_caps(), &controls, &why) == HV_OK)
+        return true;
+    vmx_refusal_text(text, sizeof(text), &why);
+    lab_refuse(lab, text);
+    return false;
+}
+
 void lab_apply_policy(struct lab *lab, struct vm_policy *policy)
 {
     for (unsigned i = 0; i < lab->variant->action_count; i++) {
@@ -139,15 +190,6 @@ void lab_apply_policy(struct lab *lab, struct vm_policy *policy)
 }
 
 /* --- VMCS --- */
-
-static const struct vmcs_field_info *field(const char *name)
-{
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
-        if (strcmp(vmcs_fields[i].name, name) == 0)
-            return &vmcs_fields[i];
-    }
-    return NULL;
-}
 
 static bool vmcs_assign(struct lab *lab, const struct lab_action *action)
 {

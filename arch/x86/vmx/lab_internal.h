@@ -32,10 +32,14 @@ struct lab {
 
 /* --- lab_action.c --- */
 
+/* False: the processor lacks what the variant needs without asking for it; lab->refusal says what. */
+bool lab_check_needs(struct lab *lab);
 /* Policy wishes and numbers, before the VM is built. */
 void lab_apply_policy(struct lab *lab, struct vm_policy *policy);
 /* Everything else of one stage; the VMCS is current. False: lab->refusal says why. */
 bool lab_apply_stage(struct lab *lab, unsigned stage);
+/* Puts `why` into lab->refusal, with the report's own quotes taken out. */
+void lab_refuse(struct lab *lab, const char *why);
 void lab_free_pages(struct lab *lab);
 void lab_add_value(struct lab *lab, const char *name, uint64_t value);
 

@@ -39,11 +39,13 @@ int guest_main(void)
     if (lab_variant("clts"))
         write_cr0(cr0 | CR0_TS);
     lab_begin();
+    lab_stage(1);
     if (lab_variant("mov-to-cr0"))
         __asm__ volatile("mov %%rbx, %%cr0" : : "b"(cr0 | CR0_TS) : "memory");
     else if (lab_variant("mov-to-cr4"))
         __asm__ volatile("mov %%rcx, %%cr4" : : "c"(cr4 | CR4_TSD) : "memory");
-    else if (lab_variant("mov-to-cr3") || lab_variant("cr3-target") || lab_variant("cr3-off"))
+    else if (lab_variant("mov-to-cr3") || lab_variant("cr3-target") || lab_variant("cr3-off") ||
+             lab_variant("cr3-other-target"))
         write_cr3_rbx();
     else if (lab_variant("mov-from-cr3"))
         read_cr3_r9();

@@ -65,11 +65,11 @@ enum lab_action_kind {
     LAB_REPORT_VMCS, /* value `text` is field `name` */
     LAB_REPORT_PAGE, /* value `text` is the 8 bytes at offset `a` of page `b` */
     LAB_REPORT_EPT,  /* value `text` is the EPT entry of `a` without its address; `b`: its level */
-    LAB_IF,          /* value `text`: 1 where the processor has the wish `name` */
+    LAB_NEEDS,       /* skipped where the processor cannot grant the wish `name` */
 };
 
 /* What a number in an action stands for. */
-enum lab_value_kind { LAB_VALUE_NUMBER, LAB_VALUE_PAGE, LAB_VALUE_EPTP };
+enum lab_value_kind { LAB_VALUE_NUMBER, LAB_VALUE_PAGE, LAB_VALUE_EPTP, LAB_VALUE_FIELD /* `text` */ };
 
 #define LAB_STAGE_START 0 /* before the first entry; 1..LAB_STAGE_LAST: when the guest asks for it */
 #define LAB_STAGE_LAST 15
