@@ -15,7 +15,7 @@
 enum {
     PROFILE_XSAVE = 1, PROFILE_X2APIC = 2, PROFILE_RDTSCP = 4, PROFILE_PAGE1G = 8,
     PROFILE_INVPCID = 16, PROFILE_XSAVES = 32, PROFILE_SMX = 64, PROFILE_CET = 128,
-    PROFILE_PKS = 256, PROFILE_HV = 512, PROFILE_FRED = 1024, PROFILE_APX = 2048,
+    PROFILE_PKS = 256, PROFILE_HV = 512, PROFILE_FRED = 1024, PROFILE_APX = 2048, PROFILE_SGX = 4096,
 };
 
 struct vmx_profile {
@@ -420,7 +420,7 @@ static inline void vmx_fake_cpuid(void *context, uint32_t leaf, uint32_t subleaf
     case 7:
         if (subleaf == 0) {
             out[0] = f & (PROFILE_FRED | PROFILE_APX) ? 1 : 0;
-            out[1] = f & PROFILE_INVPCID ? 1u << 10 : 0;
+            out[1] = (f & PROFILE_INVPCID ? 1u << 10 : 0) | (f & PROFILE_SGX ? 1u << 2 : 0);
             out[2] = (f & PROFILE_CET ? 1u << 7 : 0) | (f & PROFILE_PKS ? 1u << 31 : 0);
         } else if (subleaf == 1) {
             out[0] = f & PROFILE_FRED ? 1u << 17 : 0;

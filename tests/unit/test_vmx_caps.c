@@ -90,7 +90,10 @@ static void new_features_come_from_leaf_7_1(void **state)
     struct vmx_caps_source source = vmx_fake_source(&machine);
     struct vmx_caps caps;
     assert_int_equal(vmx_caps_read(&caps, &source), HV_OK);
-    assert_true(caps.fred && caps.apx && caps.cet && caps.pks && !caps.lam);
+    assert_true(caps.fred && caps.apx && caps.cet && caps.pks && !caps.lam && !caps.sgx);
+    profile.flags |= PROFILE_SGX;
+    assert_int_equal(vmx_caps_read(&caps, &source), HV_OK);
+    assert_true(caps.sgx);
     assert_true(vmcs_field_exists(&caps, VMCS_INJECTED_EVENT_DATA));
     assert_true(vmcs_field_exists(&caps, VMCS_EXTENDED_INSTRUCTION_INFORMATION));
     /* XSAVE off: leaf 0xd means nothing. */
@@ -299,7 +302,7 @@ static void common_cpuid_flags(void **state)
     struct vmx_caps a = vmx_profile_caps("Haswell"), b = a;
     bool *flags[] = { &a.page_1g, &a.nx, &a.la57, &a.xsave, &a.xsaves, &a.rdtscp, &a.invpcid,
                       &a.x2apic, &a.pat, &a.perfmon, &a.rtm, &a.smx, &a.cet, &a.pks, &a.lam,
-                      &a.fred, &a.apx };
+                      &a.fred, &a.apx, &a.sgx };
     for (size_t i = 0; i < HV_ARRAY_COUNT(flags); i++)
         *flags[i] = true;
     struct vmx_caps full = a;

@@ -198,8 +198,8 @@ static void texts(void **state)
     assert_int_equal(vmx_check_entry(&w->input, found, 4), 1);
     int length = vmx_violation_text(text, sizeof(text), &found[0]);
     assert_int_equal(length, strlen(text));
-    assert_string_equal(text, "HOST_TR_SELECTOR = 0x0: is not 0000H (SDM \"Checks on Host Segment "
-                              "and Descriptor-Table Registers\")");
+    assert_string_equal(text, "HOST_TR_SELECTOR = 0x0; required: is not 0000H (SDM \"Checks on "
+                              "Host Segment and Descriptor-Table Registers\")");
     world_base(w);
     w->v[VMCS_INDEX_ENTRY_MSR_LOAD_COUNT] = 2;
     w->v[VMCS_INDEX_ENTRY_MSR_LOAD_ADDRESS] = WORLD_MEMORY;
@@ -209,7 +209,7 @@ static void texts(void **state)
     assert_int_equal(vmx_check_entry(&w->input, found, 4), 1);
     assert_int_equal(found[0].msr_entry, 2);
     vmx_violation_text(text, sizeof(text), &found[0]);
-    assert_string_equal(text, "MSR 0xc0000101, entry 2: the MSR is not IA32_FS_BASE or "
+    assert_string_equal(text, "MSR 0xc0000101, entry 2; required: the MSR is not IA32_FS_BASE or "
                               "IA32_GS_BASE (SDM \"Loading MSRs\")");
     free(w);
 }

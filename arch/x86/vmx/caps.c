@@ -16,6 +16,7 @@
 #define CPUID_1_ECX_XSAVE    (1u << 26)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
 #define CPUID_1_EDX_PAT      (1u << 16)
+#define CPUID_7_EBX_SGX      (1u << 2)
 #define CPUID_7_EBX_INVPCID  (1u << 10)
 #define CPUID_7_EBX_RTM      (1u << 11)
 #define CPUID_7_ECX_SHSTK    (1u << 7)
@@ -37,6 +38,7 @@ static void caps_read_structured(struct vmx_caps *caps, const struct vmx_caps_so
     uint32_t r[4];
     source->cpuid(source->context, 7, 0, r);
     uint32_t subleaves = r[EAX];
+    caps->sgx = r[EBX] & CPUID_7_EBX_SGX;
     caps->invpcid = r[EBX] & CPUID_7_EBX_INVPCID;
     caps->rtm = r[EBX] & CPUID_7_EBX_RTM;
     caps->la57 = r[ECX] & CPUID_7_ECX_LA57;
@@ -295,6 +297,7 @@ static void common_cpuid(struct vmx_caps *common, const struct vmx_caps *other)
     common->pat = common->pat && other->pat;
     common->perfmon = common->perfmon && other->perfmon;
     common->rtm = common->rtm && other->rtm;
+    common->sgx = common->sgx && other->sgx;
     common->smx = common->smx && other->smx;
     common->cet = common->cet && other->cet;
     common->pks = common->pks && other->pks;

@@ -175,10 +175,10 @@ int vmx_violation_text(char *out, size_t bytes, const struct vmx_violation *viol
     const char *section = vmx_check_section((enum vmx_check_area)rule->area);
     unsigned long long value = violation->value;
     if (violation->msr_entry)
-        return hv_snprintf(out, bytes, "MSR 0x%llx, entry %u: %s (SDM \"%s\")", value,
+        return hv_snprintf(out, bytes, "MSR 0x%llx, entry %u; required: %s (SDM \"%s\")", value,
                            violation->msr_entry, rule->text, section);
-    return hv_snprintf(out, bytes, "%s = 0x%llx: %s (SDM \"%s\")", vmcs_field_name(rule->field),
-                       value, rule->text, section);
+    return hv_snprintf(out, bytes, "%s = 0x%llx; required: %s (SDM \"%s\")",
+                       vmcs_field_name(rule->field), value, rule->text, section);
 }
 
 const struct vmx_rule *vmx_check_rule(size_t index)

@@ -72,6 +72,7 @@ static inline void world_base_caps(struct world *w)
     caps->linear_address_bits = 48;
     caps->rtm = true;
     caps->cet = true;
+    caps->sgx = true;
 }
 
 static inline void world_segment(struct world *w, unsigned segment, uint16_t selector,
@@ -276,6 +277,11 @@ static inline void tweak_no_bus_lock(struct world *w)
     w->caps.procbased2 &= ~((uint64_t)CPU2_VMM_BUS_LOCK_DETECTION << 32);
 }
 
+static inline void tweak_no_sgx(struct world *w)
+{
+    w->caps.sgx = false;
+}
+
 static inline void tweak_no_rtm(struct world *w)
 {
     w->caps.rtm = false;
@@ -304,6 +310,11 @@ static inline void tweak_tracing(struct world *w)
 static inline void tweak_vtpr(struct world *w)
 {
     w->memory[0x80] = 0x55;
+}
+
+static inline void tweak_vtpr_high(struct world *w)
+{
+    w->memory[0x80] = 0xff;
 }
 
 static inline void tweak_cr0_bit(struct world *w)

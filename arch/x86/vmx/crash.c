@@ -67,7 +67,8 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...)
     if (!v->crashing) {
         v->crashing = true; /* reading the instruction may come back here */
         hv_error("vm %s vCPU %u: %s", v->vcpu.vm->config->name, v->vcpu.index, text);
-        hv_error("  exit reason %u (%s), qualification 0x%llx, IDT-vectoring 0x%x", v->exit.reason,
+        hv_error("  exit reason %u (%s), qualification 0x%llx, IDT-vectoring 0x%x",
+                 v->exit.reason & VMX_EXIT_REASON_BASIC_MASK,
                  vmx_exit_reason_name(v->exit.reason),
                  (unsigned long long)vmcs_read(VMCS_EXIT_QUALIFICATION), v->exit.vect_info);
         log_registers(v);

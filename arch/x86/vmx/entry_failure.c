@@ -14,6 +14,9 @@
 #include "x86/vmx_errors.h"
 
 #define VIOLATIONS_SHOWN 8
+/* VM-instruction errors that the checks explain. */
+#define ERROR_CONTROLS 7
+#define ERROR_HOST_STATE 8
 
 static uint64_t check_read(void *context, uint32_t encoding)
 {
@@ -31,7 +34,8 @@ static bool is_ours(uint64_t start, size_t bytes)
 
     for (unsigned i = 0; i < info->memory_count; i++) {
         const struct boot_memory *m = &info->memory[i];
-        if ((m->kind == BOOT_MEMORY_FREE || m->kind == BOOT_MEMORY_TRAPLINE) && start >= m->start &&
+        if ((m->kind == BOOT_MEMORY_FREE || m->kind == BOOT_MEMORY_TRAPLINE ||
+             m->kind == BOOT_MEMORY_RECLAIM) && start >= m->start &&
             start - m->start < m->bytes && bytes <= m->bytes - (start - m->start))
             return true;
     }
@@ -70,7 +74,8 @@ static void explain(const struct vmx_vcpu *v)
     if (count > VIOLATIONS_SHOWN)
         hv_error("  and %zu more", count - VIOLATIONS_SHOWN);
     if (count == 0)
-        hv_error("  none of the SDM's checks fails on this VMCS: the reason lies elsewhere");
+        hv_error("  this VMCS breaks none of the SDM's rules: the reason lies in an MSR that can't be "
+                 "loaded, in memory that is not ours, or in the processor");
 }
 
 /* VMLAUNCH or VMRESUME went on to the next instruction. */
@@ -87,7 +92,8 @@ void vmx_log_entry_failure(struct vmx_vcpu *v)
     vmread(VMCS_VM_INSTRUCTION_ERROR, &number);
     hv_error("vm %s vCPU %u: VM entry: VMfailValid, error %llu: %s", name, v->vcpu.index,
              (unsigned long long)number, vmx_instruction_error_text((uint32_t)number));
-    explain(v);
+    if (number == ERROR_CONTROLS || number == ERROR_HOST_STATE)
+        explain(v);
 }
 
 /* An entry that got as far as loading guest state: an exit with bit 31 of its reason set. */
@@ -95,8 +101,11 @@ unsigned exit_entry_failed(struct vmx_vcpu *v)
 {
     v->exit.qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
     v->exit.vect_info = 0;
-    hv_error("vm %s vCPU %u: VM entry refused: %s", v->vcpu.vm->config->name, v->vcpu.index,
-             vmx_exit_reason_doc(v->exit.reason));
+    hv_error("vm %s vCPU %u: exit reason %u: %s", v->vcpu.vm->config->name, v->vcpu.index,
+             v->exit.reason & VMX_EXIT_REASON_BASIC_MASK, vmx_exit_reason_doc(v->exit.reason));
+    if ((v->exit.reason & VMX_EXIT_REASON_BASIC_MASK) == VMEXIT_ENTRY_FAIL_MSR_LOADING)
+        hv_error("  at entry %llu of the VM-entry MSR-load area",
+                 (unsigned long long)v->exit.qualification);
     explain(v);
     return vmx_crash(v, "VM entry refused (%s)", vmx_exit_reason_name(v->exit.reason));
 }

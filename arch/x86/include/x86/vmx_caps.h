@@ -40,6 +40,7 @@ struct vmx_caps {
     bool pat;
     bool perfmon;   /* IA32_PERF_GLOBAL_CTRL exists: architectural PMU version 2 or later */
     bool rtm;
+    bool sgx;
     bool smx;
     bool cet;       /* shadow stacks or indirect-branch tracking */
     bool pks;

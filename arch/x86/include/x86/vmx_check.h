@@ -95,7 +95,7 @@ struct vmx_check_outcome vmx_check_outcome(enum vmx_check_area area);
 /* The section's title. */
 const char *vmx_check_section(enum vmx_check_area area);
 
-/* One line: field, value, rule, section. Returns the length it has, as snprintf does. */
+/* One line: field, value, what is required, section. Returns the length it has, as snprintf does. */
 int vmx_violation_text(char *out, size_t bytes, const struct vmx_violation *violation);
 
 /* The list itself, for documentation and tests: rule `index`, or NULL past the end. */
