@@ -39,43 +39,40 @@ enum {
     REG_X2APIC_ONLY = 8,
 };
 
-static unsigned register_traits(uint32_t offset)
+#define REG_READ_WRITE (REG_READ | REG_WRITE)
+#define TRAITS(offset) [(offset) / 16]
+
+static const uint8_t register_table[] = {
+    TRAITS(LAPIC_ID) = REG_READ,
+    TRAITS(LAPIC_VERSION) = REG_READ,
+    TRAITS(LAPIC_TPR) = REG_READ_WRITE,
+    TRAITS(LAPIC_APR) = REG_READ | REG_XAPIC_ONLY,
+    TRAITS(LAPIC_PPR) = REG_READ,
+    TRAITS(LAPIC_EOI) = REG_WRITE,
+    TRAITS(LAPIC_RRD) = REG_READ | REG_XAPIC_ONLY,
+    TRAITS(LAPIC_LDR) = REG_READ_WRITE, /* read-only in x2APIC mode; see lapic_msr_write */
+    TRAITS(LAPIC_DFR) = REG_READ_WRITE | REG_XAPIC_ONLY,
+    TRAITS(LAPIC_SVR) = REG_READ_WRITE,
+    [LAPIC_ISR / 16 ... LAPIC_ESR / 16 - 1] = REG_READ,
+    TRAITS(LAPIC_ESR) = REG_READ_WRITE,
+    TRAITS(LAPIC_ICR_LOW) = REG_READ_WRITE,
+    TRAITS(LAPIC_ICR_HIGH) = REG_READ_WRITE | REG_XAPIC_ONLY,
+    TRAITS(LAPIC_LVT_TIMER) = REG_READ_WRITE,
+    TRAITS(LAPIC_LVT_THERMAL) = REG_READ_WRITE,
+    TRAITS(LAPIC_LVT_PERF) = REG_READ_WRITE,
+    TRAITS(LAPIC_LVT_LINT0) = REG_READ_WRITE,
+    TRAITS(LAPIC_LVT_LINT1) = REG_READ_WRITE,
+    TRAITS(LAPIC_LVT_ERROR) = REG_READ_WRITE,
+    TRAITS(LAPIC_INITIAL_COUNT) = REG_READ_WRITE,
+    TRAITS(LAPIC_CURRENT_COUNT) = REG_READ,
+    TRAITS(LAPIC_DIVIDE) = REG_READ_WRITE,
+    TRAITS(LAPIC_SELF_IPI) = REG_WRITE | REG_X2APIC_ONLY,
+};
+
+/* 0: no such register. */
+static inline unsigned register_traits(uint32_t offset)
 {
-    if (offset >= LAPIC_ISR && offset < LAPIC_ESR)
-        return REG_READ;
-    switch (offset) {
-    case LAPIC_ID:
-    case LAPIC_VERSION:
-    case LAPIC_PPR:
-    case LAPIC_CURRENT_COUNT:
-        return REG_READ;
-    case LAPIC_APR:
-    case LAPIC_RRD:
-        return REG_READ | REG_XAPIC_ONLY;
-    case LAPIC_LDR: /* read-only in x2APIC mode; see lapic_msr_write */
-    case LAPIC_TPR:
-    case LAPIC_SVR:
-    case LAPIC_ESR:
-    case LAPIC_ICR_LOW:
-    case LAPIC_LVT_TIMER:
-    case LAPIC_LVT_THERMAL:
-    case LAPIC_LVT_PERF:
-    case LAPIC_LVT_LINT0:
-    case LAPIC_LVT_LINT1:
-    case LAPIC_LVT_ERROR:
-    case LAPIC_INITIAL_COUNT:
-    case LAPIC_DIVIDE:
-        return REG_READ | REG_WRITE;
-    case LAPIC_DFR:
-    case LAPIC_ICR_HIGH:
-        return REG_READ | REG_WRITE | REG_XAPIC_ONLY;
-    case LAPIC_EOI:
-        return REG_WRITE;
-    case LAPIC_SELF_IPI:
-        return REG_WRITE | REG_X2APIC_ONLY;
-    default:
-        return 0;
-    }
+    return offset / 16 < HV_ARRAY_COUNT(register_table) ? register_table[offset / 16] : 0;
 }
 
 /* The bits that a write may set; for x2APIC all others are reserved. */
@@ -231,6 +228,8 @@ enum hv_err lapic_init(struct lapic *lapic, const struct lapic_config *config,
     uint32_t common = greatest_common_divisor(config->timer_numerator, config->timer_denominator);
     lapic->config.timer_numerator /= common;
     lapic->config.timer_denominator /= common;
+    lapic->tsc_to_ticks =
+        hv_ratio_make(lapic->config.timer_numerator, lapic->config.timer_denominator);
     lapic_reset(lapic);
     return HV_OK;
 }

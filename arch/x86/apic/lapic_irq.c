@@ -9,14 +9,21 @@
  */
 #include "lapic_internal.h"
 
-static int highest_vector(const struct lapic *lapic, uint32_t base)
+/* Without a loop: this is part of every interrupt, more than once. */
+static inline int highest_vector(const struct lapic *lapic, uint32_t base)
 {
-    for (int word = 7; word >= 0; word--) {
-        uint32_t bits = lapic_get(lapic, base + (uint32_t)word * 16);
-        if (bits)
-            return word * 32 + 31 - __builtin_clz(bits);
-    }
-    return -1;
+    const uint32_t *words = &lapic->page[base / 4];
+    unsigned word = words[28] ? 7 : words[24] ? 6 : words[20] ? 5 : words[16] ? 4
+                  : words[12] ? 3 : words[8] ? 2 : words[4] ? 1 : 0;
+
+    if (word == 0 && !words[0])
+        return -1;
+    return (int)word * 32 + 31 - __builtin_clz(words[word * 4]);
+}
+
+int lapic_highest(const struct lapic *lapic, uint32_t base)
+{
+    return highest_vector(lapic, base);
 }
 
 void lapic_update(struct lapic *lapic)

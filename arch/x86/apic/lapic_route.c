@@ -106,7 +106,7 @@ void lapic_post(struct lapic *lapic, const struct irq_message *message)
 void lapic_level_vectors(const struct lapic *lapic, uint64_t bitmap[4])
 {
     for (unsigned word = 0; word < 4; word++)
-        bitmap[word] = __atomic_load_n(&lapic->posted.level[word], __ATOMIC_RELAXED);
+        bitmap[word] = lapic_level_word(lapic, word);
 }
 
 /* A falling pin is not posted: whoever looks at the pin reads its level. */

@@ -38,8 +38,8 @@ static uint64_t counts_since_epoch(const struct lapic *lapic, uint64_t tsc)
 {
     if (tsc < lapic->timer_epoch_tsc)
         return 0;
-    return hv_mul_div_u64(tsc - lapic->timer_epoch_tsc, lapic->config.timer_numerator,
-                          lapic->config.timer_denominator) >> divide_shift(lapic);
+    return hv_ratio_apply(&lapic->tsc_to_ticks, tsc - lapic->timer_epoch_tsc) >>
+           divide_shift(lapic);
 }
 
 /* The TSC at which `counts` counts have passed since the epoch: the first, so rounded up. */

@@ -57,32 +57,32 @@ void vmx_apicv_open_msrs(uint8_t *bitmap)
 
 /* --- a vCPU's mode --- */
 
-static int page_highest(const struct lapic *lapic, uint32_t base)
+static __attribute__((noinline)) void update_eoi_word(struct vmx_vcpu *v, unsigned word,
+                                                      uint64_t level)
 {
-    for (int word = 7; word >= 0; word--) {
-        uint32_t bits = lapic->page[(base + (uint32_t)word * 16) / 4];
-        if (bits)
-            return word * 32 + 31 - __builtin_clz(bits);
-    }
-    return -1;
+    v->eoi_exits[word] = level;
+    vmcs_write(VMCS_EOI_EXIT_BITMAP0 + 2 * word, level);
 }
 
-static void write_eoi_bitmap(struct vmx_vcpu *v)
+/* Vectors become level-triggered once and stay so: before nearly every entry nothing has changed. */
+static inline void write_eoi_bitmap(struct vmx_vcpu *v)
 {
-    uint64_t level[4];
+    const uint64_t level[4] = { lapic_level_word(v->lapic, 0), lapic_level_word(v->lapic, 1),
+                                lapic_level_word(v->lapic, 2), lapic_level_word(v->lapic, 3) };
 
-    lapic_level_vectors(v->lapic, level);
-    for (unsigned i = 0; i < 4; i++) {
-        if (level[i] == v->eoi_exits[i])
-            continue;
-        v->eoi_exits[i] = level[i];
-        vmcs_write(VMCS_EOI_EXIT_BITMAP0 + 2 * i, level[i]);
-    }
+    if (HV_UNLIKELY(level[0] != v->eoi_exits[0]))
+        update_eoi_word(v, 0, level[0]);
+    if (HV_UNLIKELY(level[1] != v->eoi_exits[1]))
+        update_eoi_word(v, 1, level[1]);
+    if (HV_UNLIKELY(level[2] != v->eoi_exits[2]))
+        update_eoi_word(v, 2, level[2]);
+    if (HV_UNLIKELY(level[3] != v->eoi_exits[3]))
+        update_eoi_word(v, 3, level[3]);
 }
 
 static void apicv_start(struct vmx_vcpu *v)
 {
-    int in_service = page_highest(v->lapic, LAPIC_ISR);
+    int in_service = lapic_highest(v->lapic, LAPIC_ISR);
 
     vmcs_write(VMCS_VIRTUAL_APIC_ADDRESS, (uint64_t)v->lapic->page);
     vmcs_write(VMCS_TPR_THRESHOLD, 0);
@@ -118,7 +118,7 @@ void vmx_apicv_prepare(struct vmx_vcpu *v)
 {
     uint64_t status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
     /* The debugger's step keeps interrupts away. */
-    int requested = v->debug.stepping ? 0 : page_highest(v->lapic, LAPIC_IRR);
+    int requested = v->debug.stepping ? 0 : lapic_highest(v->lapic, LAPIC_IRR);
     uint64_t wanted = (status & 0xff00) | (requested > 0 ? (uint64_t)requested : 0);
 
     if (wanted != status)

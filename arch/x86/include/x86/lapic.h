@@ -15,6 +15,7 @@
 #define X86_LAPIC_H
 
 #include "hv/irq.h"
+#include "hv/ratio.h"
 #include "hv/types.h"
 
 /* Register offsets in the 4 KB page; the x2APIC MSR is LAPIC_MSR_BASE + offset / 16. */
@@ -156,6 +157,7 @@ struct lapic {
 
     /* The owner's. */
     struct lapic_config config;
+    struct hv_ratio tsc_to_ticks; /* of the timer's input clock */
     struct lapic_env env;
     uint64_t base_msr;
     uint32_t esr_pending;      /* errors since the last write of ESR */
@@ -288,6 +290,14 @@ bool lapic_take_sipi(struct lapic *lapic, bool waiting, uint8_t *vector);
 
 /* Vectors whose EOI must be seen (EOI-exit bitmap): those last posted as level-triggered. */
 void lapic_level_vectors(const struct lapic *lapic, uint64_t bitmap[4]);
+
+static inline uint64_t lapic_level_word(const struct lapic *lapic, unsigned word)
+{
+    return __atomic_load_n(&lapic->posted.level[word], __ATOMIC_RELAXED);
+}
+
+/* The highest vector whose bit is set in LAPIC_ISR, LAPIC_TMR or LAPIC_IRR, or -1. */
+int lapic_highest(const struct lapic *lapic, uint32_t base);
 
 /* After the processor has changed the page itself (virtual-interrupt delivery): recompute PPR and
  * attention. */
