@@ -242,6 +242,14 @@ static void open_windows(struct vmx_vcpu *v)
                        : v->attention & ~(uint32_t)VMX_ATTENTION_WINDOW;
 }
 
+/* Is there anything to deliver, or a window to close? What the processor delivers itself is gone from
+ * the owner's attention by now; the pins have been looked at by lapic_sync. */
+static inline bool event_is_due(const struct vmx_vcpu *v)
+{
+    return v->event.info || v->deferred || v->lapic->attention.half.owner ||
+           (v->attention & VMX_ATTENTION_WINDOW);
+}
+
 unsigned vmx_prepare_events(struct vmx_vcpu *v)
 {
     uint32_t blocking;
@@ -263,11 +271,13 @@ unsigned vmx_prepare_events(struct vmx_vcpu *v)
         vmx_apicv_prepare(v);
     else if (HV_UNLIKELY(v->vm->owns_cores))
         vmx_own_core_forward(v);
-    blocking = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
-    choose_event(v, blocking);
-    write_event(v, blocking);
+    if (HV_UNLIKELY(event_is_due(v))) {
+        blocking = (uint32_t)vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE);
+        choose_event(v, blocking);
+        write_event(v, blocking);
+        open_windows(v);
+    }
     v->attention &= ~(uint32_t)(VMX_ATTENTION_EVENT | VMX_ATTENTION_APICV);
-    open_windows(v);
     return VCPU_RUN;
 }
 
