@@ -1,7 +1,7 @@
 # Programs that run inside VMs: build/guest/<name>.elf, multiboot 1. Each folder of GUEST_PROGRAMS
 # is one program, linked with guest/lib. Linked as 64-bit code, then turned into the 32-bit ELF that
 # multiboot 1 loaders take.
-GUEST_PROGRAMS := selftest bench badguest
+GUEST_PROGRAMS := selftest bench badguest owncore
 GUEST_CFLAGS := -std=gnu17 -O2 -g $(WARN) -Iguest/lib -ffreestanding -fno-pic -fno-pie -mcmodel=small \
                 -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fcf-protection=none \
                 -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \

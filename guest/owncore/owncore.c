@@ -1,0 +1,327 @@
+/*
+ * What a guest with interrupts = guest finds, and that it needs nobody: the local APIC is in x2APIC
+ * mode and stays there, what would reach beyond the core does not, and what is the guest's own takes
+ * no exit. The last is for the trace to show (trace = dump): each phase stands between two VMCALLs,
+ * which follow each other in the trace if nothing in the phase exits.
+ *
+ * Other processors, if there are any, are kicked, and left spinning with interrupts off and every
+ * vector requested. `seconds=N` is the length of the idle phase (10); `then=spin` ends it all with
+ * interrupts off and a loop, `then=crash` with a triple fault. The status is the number of failures.
+ * SDM volume 3 "Extended XAPIC (x2APIC)", "TSC-Deadline Mode", "IA32_XAPIC_DISABLE_STATUS".
+ */
+#include "guest.h"
+
+#define VECTOR_TICK 0x61u
+#define VECTOR_SELF 0x62u
+#define X2(reg) (MSR_X2APIC + (reg) / 16)
+#define TICKS_PER_SECOND 100u
+#define SELF_IPIS 1000u
+
+static unsigned failures;
+static volatile uint32_t ticks, selfs;
+static uint64_t latest; /* of a deadline's interrupt, in TSC ticks */
+static uint64_t deadline;
+
+static void expect(bool ok, const char *what)
+{
+    guest_print("%sok - %s\n", ok ? "" : "not ", what);
+    failures += !ok;
+}
+
+static void mark(void)
+{
+    uint64_t number = 0;
+
+    __asm__ volatile("vmcall" : "+a"(number) : : "memory");
+}
+
+/* Not guest_eoi(), which asks IA32_APIC_BASE for the mode, and that exits. */
+static void on_tick(struct trap_frame *frame)
+{
+    uint64_t late = rdtsc() - deadline;
+
+    (void)frame;
+    if (late > latest)
+        latest = late;
+    ticks++;
+    wrmsr(X2(APIC_EOI), 0);
+}
+
+static void on_self(struct trap_frame *frame)
+{
+    (void)frame;
+    selfs++;
+    wrmsr(X2(APIC_EOI), 0);
+}
+
+/* --- what is there --- */
+
+struct access {
+    uint32_t msr;
+    uint64_t value;
+};
+
+static void write_msr(void *context)
+{
+    const struct access *a = context;
+
+    wrmsr(a->msr, a->value);
+}
+
+static bool write_faults(uint32_t msr, uint64_t value)
+{
+    struct access access = { msr, value };
+
+    return guest_catch(write_msr, &access) && guest_fault()->vector == VEC_GP;
+}
+
+static void check_mode(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE);
+
+    expect(guest_x2apic(), "x2APIC mode from the start");
+    expect(write_faults(MSR_APIC_BASE, base & ~(uint64_t)APIC_BASE_X2APIC),
+           "xAPIC mode is not to be had");
+    expect(write_faults(MSR_APIC_BASE,
+                        base & ~(uint64_t)(APIC_BASE_X2APIC | APIC_BASE_ENABLE)),
+           "nor is none");
+    wrmsr(MSR_APIC_BASE, base);
+    expect(rdmsr(MSR_APIC_BASE) == base, "APIC_BASE is as before");
+    expect(guest_apic_id() == cpuid(0xb, 0).edx, "the id is the virtual machine's");
+}
+
+/* SMI, NMI, INIT and ExtINT are delivery modes of these entries: they are kept, and do nothing. */
+static void check_entries(void)
+{
+    static const uint16_t entries[] = { APIC_LVT_THERMAL, APIC_LVT_PERF, APIC_LVT_LINT0,
+                                        APIC_LVT_LINT1 };
+    static const uint32_t modes[] = { 2, 4, 5, 7 };
+    bool kept = true;
+
+    for (unsigned i = 0; i < ARRAY_COUNT(entries); i++) {
+        uint32_t before = guest_apic_read(entries[i]);
+        for (unsigned m = 0; m < ARRAY_COUNT(modes); m++) {
+            guest_apic_write(entries[i], modes[m] << 8);
+            kept = kept && guest_apic_read(entries[i]) == modes[m] << 8;
+        }
+        guest_apic_write(entries[i], before);
+    }
+    expect(kept, "entries with other delivery modes are kept");
+    expect(write_faults(X2(0x2f0), APIC_LVT_MASKED), "there is no CMCI entry");
+}
+
+/* Off and on again: the timer's entry is masked then, and what was requested stays out. */
+static void check_software_disable(void)
+{
+    guest_apic_write(APIC_LVT_TIMER, VECTOR_TICK);
+    guest_apic_write(APIC_SVR, 0xff);
+    expect(guest_apic_read(APIC_LVT_TIMER) & APIC_LVT_MASKED, "switching off masks entries");
+    guest_apic_enable();
+    expect(guest_apic_read(APIC_SVR) == (APIC_SVR_ENABLE | 0xff), "and on again");
+}
+
+/* --- what takes no exit --- */
+
+static void idle(unsigned seconds)
+{
+    uint64_t step = guest_tsc_hz / TICKS_PER_SECOND;
+
+    ticks = 0;
+    guest_apic_write(APIC_LVT_TIMER, VECTOR_TICK | APIC_TIMER_TSC_DEADLINE);
+    mark();
+    deadline = rdtsc() + step;
+    while (ticks < seconds * TICKS_PER_SECOND) {
+        uint32_t seen = ticks;
+        cli();
+        wrmsr(MSR_TSC_DEADLINE, deadline);
+        while (ticks == seen) {
+            sti_hlt();
+            cli();
+        }
+        deadline += step;
+    }
+    mark();
+    guest_apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+    guest_print("idle: %u deadlines in %u s, the latest by %lu ticks\n", ticks, seconds, latest);
+}
+
+/* IRR is looked at, and the interrupt taken when the TPR lets it. */
+static void self_ipis(void)
+{
+    unsigned held = 0;
+
+    mark();
+    for (unsigned i = 0; i < SELF_IPIS; i++) {
+        write_cr8(0xf);
+        wrmsr(X2(APIC_SELF_IPI), VECTOR_SELF);
+        held += rdmsr(X2(APIC_IRR) + VECTOR_SELF / 32) >> VECTOR_SELF % 32 & 1;
+        sti();
+        write_cr8(0);
+        pause();
+        cli();
+    }
+    mark();
+    guest_print("self-IPIs: %u held back, %u taken\n", held, selfs);
+    expect(held == SELF_IPIS && selfs == SELF_IPIS, "self-IPIs");
+}
+
+/* The count-down timer runs on its own clock: only that it goes on is to be seen here. */
+static void periodic(void)
+{
+    ticks = 0;
+    wrmsr(X2(APIC_TIMER_DIVIDE), APIC_DIVIDE_BY_1);
+    wrmsr(X2(APIC_LVT_TIMER), VECTOR_TICK | APIC_TIMER_PERIODIC);
+    mark();
+    wrmsr(X2(APIC_TIMER_INITIAL), 100000);
+    sti();
+    for (unsigned i = 0; ticks < 10 && i < 100000000; i++)
+        pause();
+    cli();
+    wrmsr(X2(APIC_TIMER_INITIAL), 0);
+    mark();
+    guest_apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+    expect(ticks == 10, "periodic timer");
+}
+
+static unsigned option_number(const char *name, unsigned otherwise)
+{
+    size_t length;
+    const char *text = guest_option(name, &length);
+    unsigned n = 0;
+
+    if (!text)
+        return otherwise;
+    for (size_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++)
+        n = n * 10 + (unsigned)(text[i] - '0');
+    return n;
+}
+
+/* --- kicks: an NMI for another vCPU is a kick of its core --- */
+
+#define KICKS 1000u
+
+static volatile uint32_t nmis, halted_rounds, stop_exits;
+
+static void on_nmi(struct trap_frame *frame)
+{
+    (void)frame;
+    nmis++;
+}
+
+/* Nearly all of its time is spent around VM entries and exits, where a kick could get lost. */
+static void exits_only(void *unused)
+{
+    (void)unused;
+    while (!stop_exits)
+        cpuid(0, 0);
+}
+
+/* Only an NMI ends the HLT. */
+static void halts_only(void *unused)
+{
+    (void)unused;
+    cli();
+    while (!stop_exits) {
+        halted_rounds++;
+        __asm__ volatile("hlt" : : : "memory");
+    }
+}
+
+static void kick(unsigned cpu, void (*meanwhile)(void *), const char *what)
+{
+    unsigned answered = 0;
+
+    stop_exits = 0;
+    guest_cpu_run(cpu, meanwhile, NULL);
+    for (unsigned i = 0; i < KICKS; i++) {
+        uint32_t before = nmis;
+        guest_ipi(guest_cpu_apic_id[cpu], ICR_NMI | ICR_ASSERT);
+        for (unsigned polls = 0; nmis == before && polls < 1000; polls++)
+            guest_delay_us(10 + i % 16);
+        answered += nmis != before;
+    }
+    stop_exits = 1;
+    guest_ipi(guest_cpu_apic_id[cpu], ICR_NMI | ICR_ASSERT);
+    expect(guest_cpu_wait(cpu, 1000000) && answered == KICKS, what);
+}
+
+static void kicks(void)
+{
+    unsigned count = guest_smp_start();
+
+    if (count < 2)
+        return;
+    guest_trap_set(VEC_NMI, on_nmi);
+    kick(1, exits_only, "no kick is lost among exits");
+    kick(1, halts_only, "no kick is lost in HLT");
+    guest_trap_set(VEC_NMI, NULL);
+}
+
+/* --- the end --- */
+
+/* Every vector is requested, none is taken: nothing of it may reach the hypervisor when it takes the
+ * core back. */
+static void request_all(void)
+{
+    cli();
+    wrmsr(X2(APIC_SVR), APIC_SVR_ENABLE | 0xff);
+    for (unsigned vector = 16; vector < 256; vector++)
+        wrmsr(X2(APIC_SELF_IPI), vector);
+}
+
+static volatile uint32_t spinning;
+
+static void spin(void *unused)
+{
+    (void)unused;
+    request_all();
+    __atomic_fetch_add(&spinning, 1, __ATOMIC_SEQ_CST);
+    for (;;)
+        __asm__ volatile("");
+}
+
+/* The other processors must be got out of it when this one ends the machine. */
+static void let_others_spin(void)
+{
+    unsigned count = guest_cpu_count;
+
+    for (unsigned i = 1; i < count; i++)
+        guest_cpu_run(i, spin, NULL);
+    for (unsigned i = 0; i < 1000 && spinning < count - 1; i++)
+        guest_delay_us(1000);
+    expect(spinning == count - 1, "others spin with interrupts off");
+}
+
+static void end_as_asked(void)
+{
+    const struct table_register none = { 0, 0 };
+    size_t length;
+    const char *then = guest_option("then", &length);
+
+    if (!then)
+        return;
+    guest_print("owncore: the end\n");
+    if (then[0] == 's')
+        spin(NULL);
+    request_all();
+    lidt(&none);
+    __asm__ volatile("ud2");
+}
+
+int guest_main(void)
+{
+    guest_trap_set(VECTOR_TICK, on_tick);
+    guest_trap_set(VECTOR_SELF, on_self);
+    guest_apic_enable();
+    check_mode();
+    check_entries();
+    check_software_disable();
+    idle(option_number("seconds", 10));
+    self_ipis();
+    periodic();
+    kicks();
+    let_others_spin();
+    guest_print("owncore: %u failures\n", failures);
+    end_as_asked();
+    return (int)failures;
+}
