@@ -23,6 +23,8 @@ _Static_assert(sizeof(struct firmware_descriptor) == 40, "UEFI: EFI_MEMORY_DESCR
 enum {
     FIRMWARE_LOADER_CODE = 1,
     FIRMWARE_LOADER_DATA = 2,
+    FIRMWARE_BOOT_SERVICES_CODE = 3,
+    FIRMWARE_BOOT_SERVICES_DATA = 4,
     FIRMWARE_CONVENTIONAL = 7,
     FIRMWARE_ACPI_RECLAIM = 9,
     FIRMWARE_MMIO = 11,
@@ -38,6 +40,12 @@ struct span {
     enum boot_memory_kind kind;
 };
 
+static enum boot_memory_kind if_cached(const struct firmware_descriptor *descriptor,
+                                       enum boot_memory_kind kind)
+{
+    return descriptor->attributes & FIRMWARE_ATTRIBUTE_WB ? kind : BOOT_MEMORY_FIRMWARE;
+}
+
 static enum boot_memory_kind kind_of(const struct firmware_descriptor *descriptor)
 {
     if (descriptor->type == FIRMWARE_MMIO || descriptor->type == FIRMWARE_MMIO_PORTS)
@@ -52,11 +60,13 @@ static enum boot_memory_kind kind_of(const struct firmware_descriptor *descripto
     case FIRMWARE_LOADER_CODE:
     case FIRMWARE_LOADER_DATA:
         return BOOT_MEMORY_TRAPLINE;
-    /* Memory of boot services (types 3 and 4) is free by the letter of the specification, but it
-     * holds the page tables, GDT and stacks that every core still runs on: it is not given out. */
+    /* Free by the letter of the specification, but it holds the page tables, GDT and stacks that
+     * every core still runs on. */
+    case FIRMWARE_BOOT_SERVICES_CODE:
+    case FIRMWARE_BOOT_SERVICES_DATA:
+        return if_cached(descriptor, BOOT_MEMORY_RECLAIM);
     case FIRMWARE_CONVENTIONAL:
-        return descriptor->attributes & FIRMWARE_ATTRIBUTE_WB ? BOOT_MEMORY_FREE
-                                                              : BOOT_MEMORY_FIRMWARE;
+        return if_cached(descriptor, BOOT_MEMORY_FREE);
     default:
         return BOOT_MEMORY_FIRMWARE;
     }
@@ -68,16 +78,18 @@ static unsigned care_of(enum boot_memory_kind kind)
     switch (kind) {
     case BOOT_MEMORY_FREE:
         return 0;
-    case BOOT_MEMORY_TRAPLINE:
+    case BOOT_MEMORY_RECLAIM:
         return 1;
-    case BOOT_MEMORY_ACPI:
+    case BOOT_MEMORY_TRAPLINE:
         return 2;
-    case BOOT_MEMORY_MMIO:
+    case BOOT_MEMORY_ACPI:
         return 3;
+    case BOOT_MEMORY_MMIO:
+        return 4;
     case BOOT_MEMORY_FIRMWARE:
         break;
     }
-    return 4;
+    return 5;
 }
 
 /* False: the descriptor is empty or wraps around. */

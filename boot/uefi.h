@@ -99,7 +99,8 @@ bool boot_check_machine(struct boot *boot, const char *config_refusal);
 
 /* --- leaving (leave.c) --- */
 
-/* The free memory that will be left, in bytes; 0: firmware does not say. */
+/* The free memory that will be left, in bytes; 0: firmware does not say. That of boot services is
+ * not counted: whether it can be had is known only after the other cores have been started. */
 uint64_t boot_free_memory(struct boot *boot);
 
 /* Memory map and ExitBootServices. When this returns true, the machine is ours: no firmware call

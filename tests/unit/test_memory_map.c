@@ -61,8 +61,8 @@ static void test_kind_of_every_type(void **state)
 {
     (void)state;
     static const enum boot_memory_kind kinds[] = {
-        BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_TRAPLINE, BOOT_MEMORY_TRAPLINE, BOOT_MEMORY_FIRMWARE,
-        BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FREE,
+        BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_TRAPLINE, BOOT_MEMORY_TRAPLINE, BOOT_MEMORY_RECLAIM,
+        BOOT_MEMORY_RECLAIM,  BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FREE,
         BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_ACPI,     BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_MMIO,
         BOOT_MEMORY_MMIO,     BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FIRMWARE, BOOT_MEMORY_FIRMWARE,
     };
@@ -80,14 +80,34 @@ static void test_attributes_take_memory_away(void **state)
 {
     (void)state;
     static const uint64_t attributes[] = { 0x7, WB | RUNTIME, WB | 0x40000, 0 };
-    for (unsigned i = 0; i < 4; i++) {
+    static const uint32_t types[] = { 3, 4, 7 };
+    for (unsigned i = 0; i < 12; i++) {
         struct fixture f = { .used = 0 };
         struct boot_memory out[8];
         bool complete;
-        add(&f, 7, 0x200000, 16, attributes[i]);
+        add(&f, types[i % 3], 0x200000, 16, attributes[i / 3]);
         assert_int_equal(convert(&f, out, 8, &complete), 2);
         expect(&out[1], 0x200000, 0x10000, BOOT_MEMORY_FIRMWARE);
     }
+}
+
+static void test_boot_services_are_a_kind_of_their_own(void **state)
+{
+    (void)state;
+    struct fixture f = { .used = 0 };
+    struct boot_memory out[8];
+    bool complete;
+    add(&f, 7, 0x200000, 0x10, WB);
+    add(&f, 3, 0x210000, 0x10, WB);
+    add(&f, 4, 0x220000, 0x10, WB);
+    add(&f, 7, 0x22f000, 2, WB);    /* overlaps: it still is firmware's */
+    add(&f, 2, 0x212000, 1, WB);    /* overlaps: it is Trapline's */
+    assert_int_equal(convert(&f, out, 8, &complete), 6);
+    expect(&out[1], 0x200000, 0x10000, BOOT_MEMORY_FREE);
+    expect(&out[2], 0x210000, 0x2000, BOOT_MEMORY_RECLAIM);
+    expect(&out[3], 0x212000, 0x1000, BOOT_MEMORY_TRAPLINE);
+    expect(&out[4], 0x213000, 0x1d000, BOOT_MEMORY_RECLAIM);
+    expect(&out[5], 0x230000, 0x1000, BOOT_MEMORY_FREE);
 }
 
 static void test_sorts_and_merges(void **state)
@@ -175,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_page_zero_is_never_free),
         cmocka_unit_test(test_kind_of_every_type),
         cmocka_unit_test(test_attributes_take_memory_away),
+        cmocka_unit_test(test_boot_services_are_a_kind_of_their_own),
         cmocka_unit_test(test_sorts_and_merges),
         cmocka_unit_test(test_overlap_goes_to_the_more_careful_kind),
         cmocka_unit_test(test_nonsense_is_left_out),

@@ -53,15 +53,14 @@ static uint64_t *identity_pointer(void *context, uint64_t physical)
 }
 
 /* Memory below 1 MB stays out: firmware and starting cores have uses for it. */
-static void add_free_memory(const struct boot_info *info)
+static void add_memory(const struct boot_info *info, enum boot_memory_kind kind)
 {
-    page_alloc_init(&machine_pages);
     for (uint32_t i = 0; i < info->memory_count; i++) {
         const struct boot_memory *range = &info->memory[i];
         uint64_t start = hv_max_u64(range->start, ONE_MEGABYTE);
         uint64_t end = range->start + range->bytes;
 
-        if (range->kind != BOOT_MEMORY_FREE || end <= start)
+        if (range->kind != kind || end <= start)
             continue;
         if (page_alloc_add(&machine_pages, start, end - start))
             hv_warn("memory at %#llx, %llu KB, is left unused: the map has too many pieces",
@@ -88,7 +87,8 @@ static void map_machine(const struct boot_info *info)
     for (uint32_t i = 0; i < info->memory_count; i++) {
         const struct boot_memory *range = &info->memory[i];
 
-        if (range->kind == BOOT_MEMORY_FREE || range->kind == BOOT_MEMORY_TRAPLINE)
+        if (range->kind == BOOT_MEMORY_FREE || range->kind == BOOT_MEMORY_TRAPLINE ||
+            range->kind == BOOT_MEMORY_RECLAIM)
             map(range->start, range->bytes, rw);
     }
     map(image->data_start, image->data_bytes, rw);
@@ -112,10 +112,27 @@ void host_memory_init(const struct boot_info *info)
     unsigned levels = read_cr4() & CR4_LA57 ? 5 : 4;
 
     machine_info = info;
-    add_free_memory(info);
+    page_alloc_init(&machine_pages);
+    add_memory(info, BOOT_MEMORY_FREE);
     if (host_pt_init(&machine_pt, &memory, levels, cpu_has_1g_pages()))
         hv_panic("no free memory below 4 GB for page tables");
     map_machine(info);
+}
+
+void host_memory_reclaim(const struct boot_info *info, bool nobody_uses_it)
+{
+    uint64_t before = page_alloc_free_bytes(&machine_pages), kept = 0;
+
+    if (nobody_uses_it) {
+        add_memory(info, BOOT_MEMORY_RECLAIM);
+        hv_info("memory: %llu MB more, left behind by firmware's boot services",
+                (unsigned long long)((page_alloc_free_bytes(&machine_pages) - before) >> 20));
+        return;
+    }
+    for (uint32_t i = 0; i < info->memory_count; i++)
+        kept += info->memory[i].kind == BOOT_MEMORY_RECLAIM ? info->memory[i].bytes : 0;
+    hv_warn("memory: %llu MB of boot services stay unused: a core that was not started may run there",
+            (unsigned long long)(kept >> 20));
 }
 
 /* CR4 bits that the hypervisor itself uses. CR4.VMXE is added where VMX is switched on. */

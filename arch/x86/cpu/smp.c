@@ -245,7 +245,7 @@ static void start_unknown_cores(const struct boot_info *info, uint32_t start_pag
     percpu_trim(present);
 }
 
-void smp_start(const struct boot_info *info)
+static void start_others(const struct boot_info *info)
 {
     bool known = add_known_cores(info);
     uint32_t page = (uint32_t)info->start_page;
@@ -261,6 +261,30 @@ void smp_start(const struct boot_info *info)
             start_core(percpu_at(i), page);
     else
         start_unknown_cores(info, page);
+}
+
+/* Whether every core that anybody knows of runs our code. Where nobody says how many there are, one
+ * may have missed the call. */
+static bool all_have_come(const struct boot_info *info)
+{
+    const struct acpi_host *acpi = acpi_host();
+    unsigned named = acpi->madt ? acpi->core_count + acpi->cores_left_out : 0;
+    unsigned expected = (unsigned)hv_max_u64(named, info->cpu_count_hint);
+
+    if (expected == 0 || percpu_count() != expected)
+        return false;
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        enum core_state state = state_of(percpu_at(i));
+        if (state != CORE_ONLINE && state != CORE_READY && state != CORE_PARKED)
+            return false;
+    }
+    return true;
+}
+
+bool smp_start(const struct boot_info *info)
+{
+    start_others(info);
+    return all_have_come(info);
 }
 
 /* --- What became of them --------------------------------------------------------------------- */

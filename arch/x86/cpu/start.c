@@ -65,7 +65,7 @@ static HV_NORETURN void start_machine(void *argument)
         hv_panic("the boot core's local APIC cannot be switched on");
     tsc_calibrate(acpi_host());
     host_timer_init();
-    smp_start(info);
+    host_memory_reclaim(info, smp_start(info));
     arch_core_main(0);
 }
 

@@ -9,7 +9,7 @@
 #include "hv/types.h"
 
 #define BOOT_INFO_MAGIC UINT64_C(0x31304f464e494254) /* "TBINFO01" */
-#define BOOT_INFO_VERSION 1u
+#define BOOT_INFO_VERSION 2u
 #define BOOT_INFO_MAX_MEMORY 512
 #define BOOT_INFO_MAX_FILES 40
 
@@ -19,6 +19,7 @@ enum boot_memory_kind {
     BOOT_MEMORY_FIRMWARE, /* runtime services, ACPI NVS, reserved RAM: hands off */
     BOOT_MEMORY_ACPI,     /* ACPI tables: read only */
     BOOT_MEMORY_MMIO,
+    BOOT_MEMORY_RECLAIM,  /* boot services': free once no core uses firmware's tables and stacks */
 };
 
 struct boot_memory {

@@ -75,6 +75,11 @@ struct page_alloc *hv_pages(void);
  * Panics when there is no memory for them. */
 void host_memory_init(const struct boot_info *info);
 
+/* Gives the memory of firmware's boot services to the allocator, once nobody uses it: no core runs
+ * on firmware's tables or waits in firmware's loop, and what its tables say has been read. Else it
+ * is left alone, which is logged. Boot core, once. */
+void host_memory_reclaim(const struct boot_info *info, bool nobody_uses_it);
+
 /* Loads PAT, CR3 and the control registers that go with them on this core. */
 void host_paging_load(void);
 

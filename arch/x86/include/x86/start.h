@@ -19,8 +19,9 @@ HV_NORETURN void arch_core_main(unsigned index);
 /* What boot/ handed over. Constant. */
 const struct boot_info *arch_boot_info(void);
 
-/* Starts every other core and reports each one's outcome. Boot core, once. */
-void smp_start(const struct boot_info *info);
+/* Starts every other core and reports each one's outcome. Boot core, once. Whether all cores that
+ * firmware and ACPI know of run our code now: none can be in a loop of firmware's any more. */
+bool smp_start(const struct boot_info *info);
 
 /* Says what became of this core. CORE_PARKED: `reason` is one phrase, and the call does not
  * return. */
