@@ -84,6 +84,11 @@ grade:
 lab: $(BUILD)/BOOTX64.EFI $(BUILD)/guest/lab.elf
 	@tools/lab $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) $(LAB_ARGUMENTS)
 endif
+# The same in a debug build, which also tells of each VMREAD and VMWRITE of the first exit.
+LIFE := $(BUILD)/debug
+life: $(BUILD)/guest/lab.elf
+	@$(MAKE) --no-print-directory -s BUILD=$(LIFE) DEBUG=1 $(LIFE)/BOOTX64.EFI
+	@tools/lab --experiment $(or $(EXPERIMENT),cpuid) --output $(LIFE)/lab --efi $(LIFE)/BOOTX64.EFI $(LAB_ARGUMENTS)
 # QUESTION=Q3: one of them.
 quiz: $(BUILD)/BOOTX64.EFI $(BUILD)/guest/lab.elf
 	@tools/quiz $(QUESTION) $(LAB_ARGUMENTS)
@@ -91,5 +96,5 @@ lab-names:
 	@tools/gen-lab names
 lab-docs:
 	@tools/gen-lab docs && tools/gen-exercises docs
-.PHONY: lab lab-names lab-docs grade quiz
+.PHONY: lab life lab-names lab-docs grade quiz
 -include $(wildcard $(BUILD)/guest/obj/lab/*.d $(BUILD)/guest/obj/lab/*/*.d $(BUILD)/exercise/*/*.d)

@@ -69,6 +69,8 @@ def parse(text):
         elif word == "exit" and run is not None:
             changed = _changes(fields.pop("changed", ""))
             run["exits"].append({"facts": fields, "changed": changed})
+        elif word == "access" and run is not None:
+            run.setdefault("accesses", []).append(fields)
         elif word == "value" and run is not None:
             run["values"][fields["name"]] = fields["value"]
         elif word == "check" and run is not None:
@@ -182,6 +184,16 @@ def life_lines(item, row):
     yield "    8. entry.asm loads the registers; VMRESUME checks and loads the guest's state."
 
 
+def access_lines(run):
+    """Each VMREAD and VMWRITE of the first exit, in order: the debug build reports them."""
+    accesses = run.get("accesses", ())
+    if accesses:
+        yield "each access to the VMCS by the first exit, in order:"
+    for access in accesses:
+        when = "from exit to handler's end" if access["when"] == "exit" else "on the way to the entry"
+        yield f"    VM{access['kind'].upper():6}{access['field']:42} {when}"
+
+
 def print_side_by_side(runs):
     """The variants of one experiment, a column each."""
     rows = [("", [run["variant"] or "-" for run in runs]),
@@ -220,6 +232,8 @@ def print_full(report, experiments):
         if run["exits"] and run["experiment"] == "cpuid":
             for line in life_lines(run["exits"][0], rows[number(run["exits"][0]["facts"]["reason"])]):
                 print("  " + line)
+        for line in access_lines(run):
+            print("  " + line)
         for name, value in run["values"].items():
             print(f"  the guest says: {name} = {value}")
         for check in run["checks"]:

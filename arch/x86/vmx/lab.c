@@ -56,6 +56,8 @@ static void prepare_config(struct lab *lab, const struct boot_info *info)
     lab->refusal[0] = 0;
     lab->recording = !lab->variant->begins;
     lab->called = false;
+    lab->first = LAB_NOT_YET;
+    lab->access_count = 0;
     lab->open = NULL;
     lab->vcpu = NULL;
 }

@@ -8,6 +8,14 @@
 #include "x86/lab.h"
 
 #define LAB_PAGES 16
+#define LAB_ACCESSES 96
+
+/* One access to the VMCS on the way from the first exit to the entry after it: debug build. */
+struct lab_access {
+    uint32_t field;
+    bool write;
+    bool entry;     /* behind the handler */
+};
 
 /* One run of one variant, and all that it needs; too large for a stack. */
 struct lab {
@@ -26,6 +34,9 @@ struct lab {
     bool full;                 /* one experiment, shown in full */
     char refusal[200];         /* why it is skipped; empty: it is not */
     void *pages[LAB_PAGES];
+    struct lab_access accesses[LAB_ACCESSES];
+    unsigned access_count;
+    enum { LAB_NOT_YET, LAB_HANDLING, LAB_ENTERING, LAB_OVER } first; /* where the first exit is */
     unsigned verdicts[4];      /* by enum lab_verdict, over all variants */
     struct lab_observed observed;
 };

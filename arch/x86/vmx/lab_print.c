@@ -6,6 +6,7 @@
  *   LAB capability word=PIN may=0x.. must=0x..
  *   LAB run experiment=.. variant=..       a variant begins
  *   LAB exit n=.. reason=.. ...            one exit; facts that the SDM defines for it, what changed
+ *   LAB access when=.. kind=.. field=..    debug build, one experiment: a VMREAD or VMWRITE of the first exit
  *   LAB value name=.. value=0x..           what the guest reported, or what was read back
  *   LAB check verdict=.. text=".."         one demand; without an experiment of its own only others
  *                                          than "pass" are shown
@@ -168,6 +169,10 @@ void lab_print_run(struct lab *lab)
     lab_print("LAB run experiment=%s variant=%s", lab->experiment->name, lab->variant->name);
     for (unsigned i = 0; i < o->record_count && i < shown; i++)
         print_exit(lab, i + 1, &o->records[i]);
+    for (unsigned i = 0; i < lab->access_count; i++)
+        lab_print("LAB access when=%s kind=%s field=%s", lab->accesses[i].entry ? "entry" : "exit",
+                  lab->accesses[i].write ? "write" : "read",
+                  vmcs_field_name(lab->accesses[i].field));
     for (unsigned i = 0; i < o->value_count; i++)
         lab_print("LAB value name=%s value=0x%llx", o->values[i].name,
                   (unsigned long long)o->values[i].value);

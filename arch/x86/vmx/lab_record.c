@@ -67,6 +67,19 @@ static void take_call(struct lab *lab, const struct vmx_vcpu *v)
     }
 }
 
+/* --- the VMCS's fields on the way of the first exit --- */
+
+static void take_access(struct vmx_vcpu *v, uint32_t field, bool write)
+{
+    struct lab *lab = v->accessed_context;
+
+    if ((lab->first != LAB_HANDLING && lab->first != LAB_ENTERING) ||
+        lab->access_count == LAB_ACCESSES)
+        return;
+    lab->accesses[lab->access_count++] =
+        (struct lab_access){ field, write, lab->first == LAB_ENTERING };
+}
+
 /* --- recording --- */
 
 static void snapshot(const struct vmx_vcpu *v, uint64_t *gprs, uint64_t *fields)
@@ -122,6 +135,8 @@ static void before(struct vmx_observer *observer, struct vmx_vcpu *v)
     struct lab_record *record;
 
     lab->open = NULL;
+    if (lab->first == LAB_ENTERING)
+        lab->first = LAB_OVER;
     if (is_call(v)) {
         lab->called = true;
         return;
@@ -131,6 +146,8 @@ static void before(struct vmx_observer *observer, struct vmx_vcpu *v)
         return;
     record = new_record(lab, v, v->exit.reason & VMX_EXIT_REASON_BASIC_MASK);
     lab->open = record;
+    if (lab->first == LAB_NOT_YET)
+        lab->first = LAB_HANDLING;
     if (record)
         record->ticks = rdtsc();
 }
@@ -150,6 +167,8 @@ static void after(struct vmx_observer *observer, struct vmx_vcpu *v, unsigned an
     lab->open->ticks = now - lab->open->ticks;
     lab->observed.ticks += lab->open->ticks;
     lab->open->answer = answer;
+    if (lab->first == LAB_HANDLING)
+        lab->first = LAB_ENTERING;
     snapshot(v, lab->open->gprs_after, lab->open->after);
     lab->open = NULL;
     if (lab->variant->stop && lab->observed.record_count >= lab->variant->stop)
@@ -176,4 +195,8 @@ void lab_observe(struct lab *lab)
 {
     lab->observer = (struct vmx_observer){ .before = before, .after = after, .failed = failed };
     vmx_add_observer(lab->vcpu, &lab->observer);
+    if (lab->full) {
+        lab->vcpu->accessed = take_access;
+        lab->vcpu->accessed_context = lab;
+    }
 }

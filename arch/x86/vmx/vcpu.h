@@ -201,6 +201,10 @@ struct vmx_vcpu {
     struct emul_insn decoded;
     struct vmx_code_path code_path;
 
+    /* Debug build: told of each access to the VMCS through vmcs_read and vmcs_write; NULL: nobody. */
+    void (*accessed)(struct vmx_vcpu *v, uint32_t field, bool write);
+    void *accessed_context;
+
     uint64_t exits[VMEXIT_COUNT];
     struct vmx_recorder recorder;
     struct vmx_debug debug;
