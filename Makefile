@@ -2,7 +2,8 @@
 #   make            build/BOOTX64.EFI
 #   make unit       build and run the unit tests (ASan, UBSan)
 #   make fuzz-short / make fuzz
-#   make check      everything (tools/check)
+#   make check      everything (tools/check); make check-long: the whole matrix of system tests
+#   make explain    every case of the VM-entry checks against Bochs (tools/explain)
 BUILD   := build
 CC      := gcc
 NASM    := nasm
@@ -116,13 +117,18 @@ fuzz-short:
 
 check:
 	tools/check
+check-long:
+	tools/check --long
 run:
 	tools/run
+# Every case of the VM-entry checks, entered in Bochs.
+explain: $(BUILD)/BOOTX64.EFI
+	tools/explain $(EXPLAIN_ARGUMENTS)
 usb: $(BUILD)/BOOTX64.EFI
 	tools/usb
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check run usb clean
+.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check check-long run explain usb clean
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $(BUILD)/gen/offsets.inc.d

@@ -23,6 +23,9 @@ UNIT_LIMIT_S = 300
 FUZZ_SECONDS = 8
 FUZZ_LIMIT_S = 120
 STEP_LIMIT_S = 900
+# Values of all areas that leave their machine alive, so that one machine does.
+EXPLAINER_SAMPLE = ["6-2000/7"]
+EXPLAINER_LIMIT_S = 3600
 TAIL_LINES = 40
 TIMED_OUT = 124
 
@@ -184,6 +187,15 @@ def check_system(count, options):
     report = framework.run_all(chosen, argparse.Namespace(jobs=options.jobs, efi=None, bochs=None))
     count.passed += report.passed
     count.failed += report.failed
+    check_explainer(count, options)
+
+
+def check_explainer(count, options):
+    """The explainer of failed VM entries against Bochs."""
+    command = [os.path.join(TOP, "tools", "explain")]
+    if not options.long:
+        command += EXPLAINER_SAMPLE
+    step(count, "explainer against Bochs", command, EXPLAINER_LIMIT_S)
 
 
 def main():

@@ -61,6 +61,17 @@ class ExplainTest(unittest.TestCase):
         self.assertEqual(self.results[1].said, ["VMFAIL: invalid Memory Type in host MSR_PAT"])
         self.assertEqual(len(self.results[3].said), 1)
 
+    def test_lines_of_another_kind_are_refused(self):
+        for line in ("EXPLAIN enter case=a.1.bad\n", "EXPLAIN case=a predicted=x got=y\n",
+                     "EXPLAIN skip case=a.1.bad\n",
+                     "EXPLAIN case=a.1.bad predicted=x got=y exit=z first=- breaks=0\n",
+                     "EXPLAIN case=a.1.bad predicted=x got=y exit=0 first=- breaks=0\n"):
+            with self.assertRaisesRegex(explain.ExplainError, "not a line of this version"):
+                explain.parse_serial(line)
+
+    def test_a_line_that_was_cut_does_not_count(self):
+        self.assertEqual(explain.parse_serial("EXPLAIN enter n=1 ca"), ([], None, False, []))
+
     def test_classes(self):
         explain.attach(self.results, [], "2.7")
         self.assertEqual([explain.classify(r) for r in self.results],

@@ -75,24 +75,27 @@ def parse_words(line):
 
 
 def parse_serial(text):
-    """(results, the words of the entry that nothing came after or None, complete)."""
+    """(results, the words of the entry that nothing came after or None, complete, stamps)."""
     results, open_entry, complete, stamps = [], None, False, []
     for line in text.splitlines(keepends=True):
         if not line.startswith("EXPLAIN ") or not line.endswith("\n"):
             continue
         words = parse_words(line)
-        if line.startswith("EXPLAIN enter "):
-            open_entry = words
-        elif line.startswith("EXPLAIN case="):
-            results.append(Result(words["case"], words["predicted"], words["got"], words["first"],
-                                  int(words["breaks"]), int(words["exit"])))
-            stamps.append((int(open_entry["tsc"]), results[-1]))
-            open_entry = None
-        elif line.startswith("EXPLAIN skip "):
-            results.append(Result(words["case"], why=words["why"].strip('"')))
-            open_entry = None
-        elif line.startswith("EXPLAIN total "):
-            complete = True
+        try:
+            if line.startswith("EXPLAIN enter "):
+                open_entry = {key: words[key] for key in ("n", "case", "predicted", "tsc")}
+            elif line.startswith("EXPLAIN case="):
+                results.append(Result(words["case"], words["predicted"], words["got"],
+                                      words["first"], int(words["breaks"]), int(words["exit"])))
+                stamps.append((int(open_entry["tsc"]), results[-1]))
+                open_entry = None
+            elif line.startswith("EXPLAIN skip "):
+                results.append(Result(words["case"], why=words["why"].strip('"')))
+                open_entry = None
+            elif line.startswith("EXPLAIN total "):
+                complete = True
+        except (KeyError, TypeError, ValueError):
+            raise ExplainError(f"'{line.strip()}' is not a line of this version") from None
     return results, open_entry, complete, stamps
 
 
