@@ -133,7 +133,7 @@ size_t strlen(const char *s);
 
 /* --- time --- */
 extern uint64_t guest_tsc_hz; /* measured against counter 2 of the PIT */
-uint64_t guest_measure_tsc_hz(unsigned milliseconds);
+uint64_t guest_measure_tsc_hz(unsigned milliseconds); /* the least of several such times */
 uint64_t guest_us(uint64_t microseconds); /* in TSC ticks */
 void guest_delay_us(uint64_t microseconds);
 /* Spins until *flag is not 0, at most so long; returns *flag != 0. */

@@ -53,6 +53,6 @@ void guest_start(void)
     guest_trap_init();
     guest_trap_init_cpu(0);
     guest_pic_init(PIC_BASE, PIC_SLAVE_BASE);
-    guest_tsc_hz = guest_measure_tsc_hz(20);
+    guest_tsc_hz = guest_measure_tsc_hz(3);
     guest_exit((unsigned)guest_main());
 }

@@ -1,4 +1,8 @@
-/* The list of sections, and how checks are counted and told. */
+/*
+ * The list of sections, and how checks are counted and told.
+ * Command line: `only=A,B` and `skip=A,B` choose sections; `quiet=1` prints failures only;
+ * `shared=1`: other virtual processors share the core, so that things may take longer.
+ */
 #include "selftest.h"
 
 #define STATUS_MAX 250u
@@ -6,6 +10,8 @@
 uint8_t scratch[2 * PAGE_BYTES] __attribute__((aligned(4096)));
 
 static unsigned passed, failed, skipped;
+static bool quiet; /* failures only */
+static bool shared; /* the core is shared with other virtual processors */
 static const char *section_name = "";
 
 static const struct section {
@@ -46,6 +52,8 @@ void check(bool ok, const char *name, const char *format, ...)
         passed++;
     else
         failed++;
+    if (ok && quiet)
+        return;
     guest_print("%sok %u - %s: %s", ok ? "" : "not ", passed + failed + skipped, section_name, name);
     if (!ok) {
         guest_print(" # ");
@@ -59,7 +67,8 @@ void check(bool ok, const char *name, const char *format, ...)
 void skip(const char *name, const char *why)
 {
     skipped++;
-    guest_print("skip %u - %s: %s # %s\n", passed + failed + skipped, section_name, name, why);
+    if (!quiet)
+        guest_print("skip %u - %s: %s # %s\n", passed + failed + skipped, section_name, name, why);
 }
 
 void check_fault(const char *name, uint32_t vector, uint32_t error)
@@ -84,8 +93,10 @@ void check_near(const char *name, uint64_t seen, uint64_t expected, unsigned per
 {
     uint64_t off = seen > expected ? seen - expected : expected - seen;
 
-    if (!is_strict()) /* an emulator whose time is that of a busy machine */
-        permille += 500;
+    /* Where others take the core away, or on an emulator whose time is that of a busy machine, what
+     * takes longer is no mistake. */
+    if ((shared || !is_strict()) && seen > expected)
+        off = 0;
     check(off <= expected / 1000 * permille + permille, name, "%lu, expected %lu within %u/1000",
           seen, expected, permille);
 }
@@ -174,6 +185,10 @@ static void check_nothing_unexpected(void)
 
 int guest_main(void)
 {
+    size_t length;
+
+    quiet = guest_option("quiet", &length) != NULL;
+    shared = guest_option("shared", &length) != NULL;
     guest_print("selftest: %s, TSC %lu kHz, command line \"%s\"\n",
                 is_trapline() ? "on Trapline" : has_ecx1(31) ? "on another hypervisor" :
                 "no hypervisor", guest_tsc_hz / 1000, guest_boot.cmdline);
