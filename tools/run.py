@@ -32,7 +32,7 @@ processor); the guest then gets no input, and its clock says 2020-01-01. --clock
 
 exit status: that of the first virtual machine that ended with one other than 0, as Trapline's line
 "RESULT vm=<name> status=<n> reason=<word>" says; 0 if all ended with 0, or on Ctrl-A X, or when the
-pattern of --until came; 124 when --timeout ended it; 125 when the machine ended without a RESULT
+pattern of --until came; 124 when a time limit ended it; 125 when the machine ended without a RESULT
 line, or Trapline panicked; 126 when Trapline refused to start on it; 2 when it could not be started.
 """
 
@@ -79,6 +79,8 @@ def parse_arguments():
     add("--cpu-model", metavar="NAME", help="the machine's processor model (Bochs: "
         f"{emulator.Bochs.default_model})")
     add("--timeout", type=float, metavar="S", help="end it after this many seconds")
+    add("--cpu-timeout", type=float, metavar="S",
+        help="end it when the emulator has used this many seconds of processor time")
     add("--serial", metavar="FILE", help="write all of the serial output to this file, and show "
         "none of it")
     add("--until", type=pattern, metavar="REGEX", help="end it when the serial output matches")
@@ -198,7 +200,7 @@ def run_once(options, machine, settings, work, image, parsed, interactive, limit
         current.start()
         current.run(limit or options.timeout, write, terminal.descriptor if terminal else None,
                     progress, options.until, parsed.vm_names, serial_file,
-                    options.stay)
+                    options.stay, options.cpu_timeout)
     finally:
         progress.wipe()
         if current.process:
@@ -234,7 +236,9 @@ def conclude(current, options, kept):
         return 0
     shown = not options.serial and current.transcript.marker_at is not None
     if outcome == "timeout":
-        note(f"ended after --timeout {options.timeout:g} s")
+        limits = [f"{name} {limit:g} s" for name, limit in
+                  (("--timeout", options.timeout), ("--cpu-timeout", options.cpu_timeout)) if limit]
+        note("ended after " + " or ".join(limits))
         explain(current, shown, kept)
         return session.STATUS_TIMEOUT
     if outcome == "refused":
@@ -300,7 +304,8 @@ def main():
             why = f"nested KVM did not get to Trapline within {KVM_MARKER_LIMIT_S} s"
         if why:
             note(f"on {machine.name} ({why})")
-        if not interactive and not (options.serial or options.timeout or options.until):
+        if not interactive and not (options.serial or options.timeout or options.cpu_timeout or
+                                    options.until):
             note("standard input is no terminal, so the guest gets no input")
         current = run_once(options, machine, settings, work, image, parsed, interactive)
         status = conclude(current, options, options.keep)

@@ -27,6 +27,8 @@ CONTROL_A = 1
 GRACE_S = 15
 # After a refusal or a panic: for what is still on its way.
 LAST_WORDS_S = 1.5
+# For the emulator to connect to its serial line; on a busy machine it starts slowly.
+CONNECT_S = 120
 GATHER_S = 0.004
 LOG_LOOK_S = 1.0
 UNTIL_BYTES = 1 << 16
@@ -211,7 +213,7 @@ class Session:
 
     def _accept(self, listener):
         listener.settimeout(0.2)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + CONNECT_S
         while self._stream is None and time.monotonic() < deadline:
             try:
                 self._stream, _ = listener.accept()
@@ -232,8 +234,9 @@ class Session:
 
     # --- running ----------------------------------------------------------------------------
     def run(self, timeout_s=None, write=None, keys=None, progress=None, until=None, vm_names=(),
-            serial_file=None, stay=False):
-        """Runs to the end. `write(bytes)` gets the output from Trapline's first line on; `keys` is
+            serial_file=None, stay=False, cpu_limit_s=None):
+        """Runs to the end, at most `timeout_s` by the clock and `cpu_limit_s` of the emulator's own
+        processor time, which says the same on a busy machine. `write(bytes)` gets the output from Trapline's first line on; `keys` is
         a descriptor to read keys from; `until` a compiled pattern that ends the run; `stay` goes
         on with the firmware after a refusal."""
         deadline = time.monotonic() + timeout_s if timeout_s else None
@@ -249,7 +252,8 @@ class Session:
         try:
             while True:
                 now = time.monotonic()
-                if deadline and now >= deadline:
+                if (deadline and now >= deadline) or (cpu_limit_s and
+                                                      self._cpu_s() >= cpu_limit_s):
                     self.outcome = "timeout"
                     return
                 if finish_by and now >= finish_by:
@@ -313,6 +317,15 @@ class Session:
         if vm_names and {result.vm for result in heard.results} >= set(vm_names):
             return "stuck", GRACE_S
         return None, 0
+
+    def _cpu_s(self):
+        """Processor time that the emulator has used; Linux's proc(5), /proc/PID/stat."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _receive(self):
         try:
