@@ -2,7 +2,6 @@
 #   make            build/BOOTX64.EFI
 #   make unit       build and run the unit tests (ASan, UBSan)
 #   make fuzz-short / make fuzz
-#   make lab        the exit laboratory; EXPERIMENT=NAME: one in full; also life, quiz, grade, lab-docs
 #   make check      everything (tools/check); make check-long: the whole matrix of system tests
 #   make explain    every case of the VM-entry checks against Bochs (tools/explain)
 BUILD   := build

@@ -172,8 +172,14 @@ static bool core_vcpu_ready(struct vcpu *vcpu)
 {
     if (HV_UNLIKELY(vm_phase(vcpu->vm) != VM_RUNNING || vcpu->parked))
         return vm_park(vcpu);
-    if (HV_UNLIKELY(vm_is_paused(vcpu->vm)) && !__atomic_load_n(&vcpu->stepping, __ATOMIC_RELAXED))
-        return false;
+    if (HV_UNLIKELY(vm_is_paused(vcpu->vm))) {
+        if (!vcpu->frozen)
+            vm_freeze(vcpu);
+        if (!__atomic_load_n(&vcpu->stepping, __ATOMIC_RELAXED))
+            return false;
+    } else if (HV_UNLIKELY(vcpu->frozen)) {
+        vm_thaw(vcpu);
+    }
     if (vcpu->blocked && arch_vcpu_has_event(vcpu))
         vcpu->blocked = false;
     return !vcpu->blocked;

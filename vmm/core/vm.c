@@ -164,11 +164,6 @@ static enum hv_err vm_load(struct vm *vm)
 
 /* --- creation --- */
 
-static bool vm_owns_cores(const struct vm *vm)
-{
-    return vm->config->interrupts == CONFIG_INTERRUPTS_GUEST;
-}
-
 /* Cores are dealt out in turn, so that vCPUs share one only when there are more of them. A VM that
  * owns cores has as many as vCPUs, and for the others there is at least one: core_plan_make. */
 static unsigned deal_core(const struct vm *vm)
@@ -369,13 +364,48 @@ void vm_reset(struct vm *vm)
 
 void vm_pause(struct vm *vm)
 {
+    if (vm_is_paused(vm))
+        return;
+    __atomic_store_n(&vm->frozen_tsc, arch_tsc(), __ATOMIC_RELAXED);
     __atomic_store_n(&vm->paused, true, __ATOMIC_SEQ_CST);
     vm_call_in(vm);
 }
 
+/* A vCPU that stopped a little later than the others has seen that much more of time: it counts. */
+void vm_freeze(struct vcpu *vcpu)
+{
+    uint64_t now = arch_tsc();
+    uint64_t *at = &vcpu->vm->frozen_tsc, before = __atomic_load_n(at, __ATOMIC_RELAXED);
+
+    vcpu->frozen = true;
+    while (before < now && !__atomic_compare_exchange_n(at, &before, now, true, __ATOMIC_RELAXED,
+                                                        __ATOMIC_RELAXED))
+        continue;
+    if (!vm_owns_cores(vcpu->vm))
+        arch_vcpu_freeze(vcpu);
+}
+
+void vm_thaw(struct vcpu *vcpu)
+{
+    uint64_t skipped = __atomic_load_n(&vcpu->vm->skipped_ticks, __ATOMIC_ACQUIRE);
+
+    vcpu->frozen = false;
+    if (!vm_owns_cores(vcpu->vm))
+        arch_vcpu_thaw(vcpu, skipped - vcpu->skipped_ticks);
+    vcpu->skipped_ticks = skipped;
+}
+
 void vm_resume(struct vm *vm)
 {
+    uint64_t ticks;
+
+    if (!vm_is_paused(vm))
+        return;
+    ticks = vm_owns_cores(vm) ? 0 : arch_tsc() - __atomic_load_n(&vm->frozen_tsc, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&vm->skipped_ticks, ticks, __ATOMIC_RELEASE);
+    vm_clock_skip(&vm->clock, ticks);
     __atomic_store_n(&vm->paused, false, __ATOMIC_SEQ_CST);
+    vm_clock_skip(&vm->clock, 0); /* what woke up too early, and did nothing, does so again */
     vm_call_in(vm);
 }
 

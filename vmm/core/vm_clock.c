@@ -88,7 +88,7 @@ static void clock_fire(struct tq_timer *wake, uint64_t now_tsc)
     struct bus *bus = &clock->vm->bus;
 
     bus_lock(bus);
-    if (vm_phase(clock->vm) == VM_RUNNING) {
+    if (vm_phase(clock->vm) == VM_RUNNING && !vm_is_paused(clock->vm)) {
         uint64_t now_ns = clock_ns_at(clock, now_tsc);
         while (clock->first && clock->first->deadline_ns <= now_ns) {
             struct hv_timer *timer = clock->first;
@@ -98,6 +98,14 @@ static void clock_fire(struct tq_timer *wake, uint64_t now_tsc)
         clock_rearm(clock);
     }
     bus_unlock(bus);
+}
+
+void vm_clock_skip(struct vm_clock *clock, uint64_t ticks)
+{
+    bus_lock(&clock->vm->bus);
+    clock->start_tsc += ticks;
+    clock_rearm(clock);
+    bus_unlock(&clock->vm->bus);
 }
 
 void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds)

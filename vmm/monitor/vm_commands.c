@@ -28,6 +28,16 @@ static const char *vm_state(const struct vm *vm)
     return "ended";
 }
 
+/* Milliseconds of its own time: a paused VM's stands still. */
+static uint64_t vm_time_ms(struct vm *vm)
+{
+    if (!vm->clock.clock.now_ns)
+        return 0;
+    if (!vm_is_paused(vm) || vm_owns_cores(vm))
+        return clock_now_ns(&vm->clock.clock) / 1000000;
+    return hv_mul_div_u64(vm->frozen_tsc - vm->clock.start_tsc, 1000, arch_tsc_hz());
+}
+
 static const char *vcpu_state(const struct vcpu *vcpu)
 {
     if (vcpu->parked)
@@ -42,7 +52,7 @@ static void run_vms(struct monitor *m, unsigned count, char *const words[])
     monitor_print(m, "  # name             state      vCPUs   memory  time");
     for (unsigned i = 0; i < vm_count(); i++) {
         struct vm *vm = vm_at(i);
-        uint64_t ms = vm->clock.clock.now_ns ? clock_now_ns(&vm->clock.clock) / 1000000 : 0;
+        uint64_t ms = vm_time_ms(vm);
         monitor_print(m, "%3u %-16s %-9s %6u %6lluMB  %llu.%03llu s%s", i, vm->config->name,
                       vm_state(vm), vm->vcpu_count,
                       (unsigned long long)(vm->config->memory_bytes >> 20),
@@ -89,7 +99,8 @@ static void run_pause(struct monitor *m, unsigned count, char *const words[])
         return;
     vm_pause(vm);
     wait_stopped(m, vm);
-    monitor_print(m, "%s: paused; its clock goes on", vm->config->name);
+    monitor_print(m, "%s: paused%s", vm->config->name,
+                  vm_owns_cores(vm) ? "; its clock goes on, since its cores' TSC is its own" : "");
 }
 
 static void run_resume(struct monitor *m, unsigned count, char *const words[])

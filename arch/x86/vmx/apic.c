@@ -30,6 +30,34 @@ static void env_timer_cancel(void *context)
     core_timer_cancel(v->vcpu.core, &v->apic_timer);
 }
 
+/* The guest's TSC stands still: what was due so far ahead of it stays as far ahead. */
+void arch_vcpu_freeze(struct vcpu *vcpu)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    v->apic_timer_waits = tq_is_queued(&v->apic_timer);
+    env_timer_cancel(v);
+}
+
+static void write_tsc_offset(void *context)
+{
+    struct vmx_vcpu *v = context;
+
+    vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
+}
+
+void arch_vcpu_thaw(struct vcpu *vcpu, uint64_t ticks)
+{
+    struct vmx_vcpu *v = vmx_of(vcpu);
+
+    v->tsc_offset -= ticks;
+    vmx_vmcs_visit(v, write_tsc_offset, v);
+    /* It may have been set by a step meanwhile, before the offset was right. */
+    if (v->apic_timer_waits || tq_is_queued(&v->apic_timer))
+        env_timer_arm(v, v->lapic->timer_deadline_tsc);
+    v->apic_timer_waits = false;
+}
+
 static void apic_timer_fire(struct tq_timer *timer, uint64_t now_tsc)
 {
     struct vmx_vcpu *v = HV_CONTAINER_OF(timer, struct vmx_vcpu, apic_timer);

@@ -173,7 +173,7 @@ static void print_ring(struct monitor_visit *visit, uint64_t most)
                   v->recorder.what & VMX_RECORD_RING ? "" : "; recording is off");
     monitor_print(visit->m, "%s", vmx_trace_heading);
     for (uint64_t n = vmx_trace_first(trace, most); n < trace->count; n++) {
-        vmx_trace_describe(text, sizeof(text), vmx_trace_at(trace, n), v->vcpu.vm->clock.start_tsc);
+        vmx_trace_describe(text, sizeof(text), vmx_trace_at(trace, n), v->vm->start_tsc);
         monitor_print(visit->m, "%s", text);
     }
 }

@@ -247,8 +247,7 @@ void vmx_recorder_log_last(struct vmx_vcpu *v)
     hv_error("  the last exits, the latest last; time in ticks since the VM's start");
     hv_error("  %s", vmx_trace_heading);
     for (uint64_t n = vmx_trace_first(trace, CRASH_RECORDS); n < trace->count; n++) {
-        vmx_trace_describe(text, sizeof(text), vmx_trace_at(trace, n),
-                           v->vcpu.vm->clock.start_tsc);
+        vmx_trace_describe(text, sizeof(text), vmx_trace_at(trace, n), v->vm->start_tsc);
         hv_error("  %s", text);
     }
 }
@@ -262,7 +261,7 @@ void vmx_recorder_log_ring(struct vmx_vcpu *v)
 
     hv_info("TRACE-BEGIN %s %u version=1 tsc_hz=%llu start_tsc=%llx first=%llu count=%llu", name,
             v->vcpu.index, (unsigned long long)arch_tsc_hz(),
-            (unsigned long long)v->vcpu.vm->clock.start_tsc, (unsigned long long)first,
+            (unsigned long long)v->vm->start_tsc, (unsigned long long)first,
             (unsigned long long)(trace->count - first));
     for (uint64_t n = first; n < trace->count; n++) {
         vmx_trace_encode(text, sizeof(text), name, v->vcpu.index, n, vmx_trace_at(trace, n));

@@ -195,6 +195,7 @@ struct vmx_vcpu {
     struct vmx_guest_msrs msrs;
     struct cpuid_view cpuid;
     struct tq_timer apic_timer;
+    bool apic_timer_waits;     /* it was running when its VM was paused */
 
     /* The instruction that was decoded last, and where. */
     uint64_t decoded_rip;
@@ -246,6 +247,7 @@ struct vmx_vm {
     uint8_t physical_address_bits; /* as the guest's CPUID says */
     struct lapic *lapics[CONFIG_MAX_VCPUS];
     unsigned lapic_count;
+    uint64_t start_tsc;        /* of the VM: what a trace's times count from */
     uint64_t exits_shown[VMEXIT_COUNT]; /* when the operator last looked */
 };
 

@@ -124,6 +124,7 @@ enum hv_err arch_vm_create(struct vm *vm)
         return err;
     x = memory;
     x->vm = vm;
+    x->start_tsc = vm->clock.start_tsc;
     vm->arch = x;
     err = make_controls(x);
     if (err == HV_OK)

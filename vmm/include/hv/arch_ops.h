@@ -68,6 +68,11 @@ void arch_vm_deliver(struct vm *vm, const struct irq_message *message);
 /* The level of the legacy interrupt controller's INTR output has changed. */
 void arch_vm_set_pic_output(struct vm *vm, bool level);
 
+/* A vCPU's time stands still, on its own core: its timer is kept from firing; and goes on, with
+ * `ticks` of the host's TSC left out. */
+void arch_vcpu_freeze(struct vcpu *vcpu);
+void arch_vcpu_thaw(struct vcpu *vcpu, uint64_t ticks);
+
 /* How often the vCPU has left its guest. From any core. */
 uint64_t arch_vcpu_exit_count(const struct vcpu *vcpu);
 

@@ -62,6 +62,8 @@ struct vcpu {
     unsigned core;           /* where it lives */
     bool blocked;            /* returned VCPU_BLOCK and has had no event since */
     bool parked;             /* its VM is ending or resetting, and it has stopped */
+    bool frozen;             /* has stopped for a pause, and its clock with it */
+    uint64_t skipped_ticks;  /* of the VM's pauses, as far as its clock knows them */
     bool stepping;           /* runs one instruction although its VM is paused: the debugger's */
     struct vcpu *next;       /* on the same core */
 };
@@ -80,6 +82,8 @@ struct vm {
     enum vm_phase phase;     /* atomic */
     unsigned parked;         /* atomic: vCPUs that have stopped for the phase */
     bool paused;             /* atomic: no vCPU runs, but for one that steps */
+    uint64_t frozen_tsc;     /* atomic: when the last vCPU stopped for the pause */
+    uint64_t skipped_ticks;  /* atomic: that all pauses have taken; its clocks leave them out */
     bool result_claimed;     /* atomic: somebody writes the result below */
     bool result_ready;       /* atomic: it is written */
     unsigned exit_status;
@@ -157,10 +161,21 @@ static inline enum vm_phase vm_phase(const struct vm *vm)
     return __atomic_load_n(&vm->phase, __ATOMIC_ACQUIRE);
 }
 
-/* Stops a VM's vCPUs where they are, and lets them go on, from any core. The VM's clock goes on. A
- * vCPU has stopped when its core has answered a question (core_ask) since. */
+/* Stops a VM's vCPUs where they are, and lets them go on, from any core. Its time stands still in
+ * between: TSC, APIC timers and the devices' clock; unless it owns its cores, whose TSC is its own.
+ * A vCPU has stopped when its core has answered a question (core_ask) since. */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
+
+/* For the core's loop: a vCPU of a paused VM stops, and goes on after. */
+void vm_freeze(struct vcpu *vcpu);
+void vm_thaw(struct vcpu *vcpu);
+
+/* Do its vCPUs have a core each, whose interrupts and TSC are theirs? */
+static inline bool vm_owns_cores(const struct vm *vm)
+{
+    return vm->config->interrupts == CONFIG_INTERRUPTS_GUEST;
+}
 
 static inline bool vm_is_paused(const struct vm *vm)
 {
@@ -173,6 +188,8 @@ struct vm *vm_at(unsigned index);
 
 /* --- vmm/core/vm_clock.c --- */
 void vm_clock_init(struct vm_clock *clock, struct vm *vm, uint64_t epoch_seconds);
+/* Leaves out `ticks` that a pause took, and wakes up for the first timer again. Takes the bus lock. */
+void vm_clock_skip(struct vm_clock *clock, uint64_t ticks);
 
 /* --- vmm/core/core_plan.c --- */
 
