@@ -69,6 +69,10 @@ class ExplainTest(unittest.TestCase):
             with self.assertRaisesRegex(explain.ExplainError, "not a line of this version"):
                 explain.parse_serial(line)
 
+    def test_a_choice_of_nothing_is_said(self):
+        with self.assertRaisesRegex(explain.ExplainError, "chooses no case"):
+            explain.parse_serial("EXPLAIN error text=\"'x' chooses no case: all\"\n")
+
     def test_a_line_that_was_cut_does_not_count(self):
         self.assertEqual(explain.parse_serial("EXPLAIN enter n=1 ca"), ([], None, False, []))
 

@@ -92,6 +92,8 @@ def parse_serial(text):
             elif line.startswith("EXPLAIN skip "):
                 results.append(Result(words["case"], why=words["why"].strip('"')))
                 open_entry = None
+            elif line.startswith("EXPLAIN error "):
+                raise ExplainError(words["text"].strip('"'))
             elif line.startswith("EXPLAIN total "):
                 complete = True
         except (KeyError, TypeError, ValueError):

@@ -27,6 +27,14 @@ struct explain_verdict {
     uint64_t qualification;
 };
 
+/* --- explain_select.c --- */
+
+/* Whether `selection` ("all"; N, N-M or N-M/STEP; a rule, RULE.N, RULE.N.good) takes in the value
+ * with this name and this number, counted from 1. */
+bool explain_selects(const char *selection, const char *name, unsigned number);
+
+/* --- explain_host.c --- */
+
 /* Remembers this core's state; before the first entry. */
 void explain_host_save(struct explain_host *host);
 

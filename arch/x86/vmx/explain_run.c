@@ -9,6 +9,7 @@
  *   EXPLAIN case=RULE.N.bad predicted=exit33.0 got=exit33.0 exit=0 first=RULE breaks=1
  *   EXPLAIN skip case=RULE.N.bad why=".."   it needs another processor, or another host
  *   EXPLAIN total entered=.. agreed=.. skipped=..
+ *   EXPLAIN error text=".."                 the operator's choice names nothing
  *
  * N counts the cases of a rule from 1. A verdict is `enters`, `error7` or `error8` (VM-instruction
  * error), `exit33.Q` or `exit34.Q` (entry failure, qualification Q), or `invalid`. `first` is the
@@ -239,38 +240,6 @@ static void try_value(struct explain *e, const struct check_case *test, const ch
 
 /* --- which of them --- */
 
-static unsigned take_number(const char **text)
-{
-    unsigned number = 0;
-
-    for (; **text >= '0' && **text <= '9' && number < 100000; (*text)++)
-        number = number * 10 + (unsigned)(**text - '0');
-    return number;
-}
-
-/* "all"; N, N-M or N-M/STEP, counted from 1 over all values; a rule's name; RULE.N; RULE.N.good */
-static bool chosen(const struct explain *e, const char *name, unsigned number)
-{
-    const char *text = e->chosen;
-    size_t length = strlen(text);
-    unsigned first, last, step = 1;
-
-    if (strcmp(text, "all") == 0)
-        return true;
-    if (text[0] < '0' || text[0] > '9')
-        return strncmp(name, text, length) == 0 && (name[length] == 0 || name[length] == '.');
-    first = last = take_number(&text);
-    if (*text == '-') {
-        text++;
-        last = take_number(&text);
-    }
-    if (*text == '/') {
-        text++;
-        step = take_number(&text);
-    }
-    return number >= first && number <= last && step && (number - first) % step == 0;
-}
-
 /* The number of the case among those of its rule, from 1. */
 static unsigned ordinal(const struct world *w, size_t index, const char *rule)
 {
@@ -290,7 +259,7 @@ static void try_case(struct explain *e, size_t index, const struct check_case *t
     for (unsigned bad = 0; bad < 2; bad++) {
         unsigned number = 2 * (unsigned)index + bad + 1;
         hv_snprintf(name, sizeof(name), "%s.%u.%s", test->rule, n, bad ? "bad" : "good");
-        if (chosen(e, name, number))
+        if (explain_selects(e->chosen, name, number))
             try_value(e, test, name, number, !bad);
     }
 }
@@ -349,6 +318,9 @@ void explain_run(const struct boot_info *info)
             try_case(e, i, &test);
     }
     print("EXPLAIN total entered=%u agreed=%u skipped=%u", e->entered, e->agreed, e->skipped);
+    if (!e->entered && !e->skipped)
+        print("EXPLAIN error text=\"'%s' chooses no case: all, N, N-M, N-M/STEP, RULE, RULE.N or "
+              "RULE.N.good\"", e->chosen);
     hv_info("RESULT vm=explain status=%u reason=explain", e->entered || e->skipped ? 0 : 2);
     machine_end();
 }
