@@ -6,7 +6,7 @@ from framework import Test
 
 LAB = {"lab.elf": os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build",
                                "guest", "lab.elf")}
-NO_FAILURE = r"^LAB total pass=\d+ known=\d+ fail=0 skipped=\d+ ticks=\d+"
+NO_FAILURE = r"^LAB total pass=\d+ known=\d+ fail=0 skipped=\d+ ticks=\d+ leaked=0"
 
 TESTS = [
     Test("lab-all", "console = serial\nlab = lab.elf\n", files=LAB, limit_s=300,

@@ -123,6 +123,8 @@ def print_table(report, experiments, quiet=False):
     total = report["total"]
     print(f"\n{total['pass']} pass, {total['known']} with a known difference, {total['fail']} FAIL, "
           f"{total['skipped']} skipped; {total['ticks']} ticks")
+    if total.get("leaked"):
+        print(f"{total['leaked']} bytes of memory were not given back")
 
 
 # --- one in full ---------------------------------------------------------------------------------

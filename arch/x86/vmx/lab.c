@@ -194,7 +194,7 @@ void lab_run(const struct boot_info *info)
     struct lab *lab = make_lab();
     const char *only = info->config.experiment;
     const struct lab_experiment *one = find(only);
-    uint64_t start = arch_tsc();
+    uint64_t start = arch_tsc(), memory = page_alloc_free_bytes(machine_pages());
     unsigned status;
 
     lab->full = only[0];
@@ -205,9 +205,10 @@ void lab_run(const struct boot_info *info)
         print_nearest(only);
     for (unsigned i = 0; !only[0] && i < lab_experiment_count; i++)
         run_experiment(lab, &lab_experiments[i], info);
-    lab_print("LAB total pass=%u known=%u fail=%u skipped=%u ticks=%llu", lab->verdicts[LAB_PASS],
-              lab->verdicts[LAB_KNOWN], lab->verdicts[LAB_FAIL], lab->verdicts[LAB_SKIPPED],
-              (unsigned long long)(arch_tsc() - start));
+    lab_print("LAB total pass=%u known=%u fail=%u skipped=%u ticks=%llu leaked=%lld",
+              lab->verdicts[LAB_PASS], lab->verdicts[LAB_KNOWN], lab->verdicts[LAB_FAIL],
+              lab->verdicts[LAB_SKIPPED], (unsigned long long)(arch_tsc() - start),
+              (long long)(memory - page_alloc_free_bytes(machine_pages())));
     status = only[0] && !one ? 2 : lab->verdicts[LAB_FAIL] != 0;
     hv_info("RESULT vm=lab status=%u reason=lab", status);
     machine_end();

@@ -11,7 +11,7 @@
  *   LAB check verdict=.. text=".."         one demand; without an experiment of its own only others
  *                                          than "pass" are shown
  *   LAB end experiment=.. variant=.. verdict=.. ...
- *   LAB total pass=.. known=.. fail=.. skipped=.. ticks=..
+ *   LAB total pass=.. known=.. fail=.. skipped=.. ticks=.. leaked=..   (bytes)
  *
  * The log is silent while a variant runs: what a guest is made to do is no news there.
  */
