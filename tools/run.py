@@ -96,6 +96,8 @@ def parse_arguments():
         help="when Trapline refuses to start, stay with the firmware that it returns to")
     add("--allow-missing", action="store_true",
         help="start although the config names files that are not there")
+    add("--no-config", action="store_true",
+        help="leave trapline.cfg out of the image (to test Trapline's answer)")
     add("--no-build", action="store_true", help="use what is built and fetched already")
     add("--keep", metavar="FOLDER", help="leave image, emulator configuration and logs here")
     add("--print", action="store_true", dest="show",
@@ -143,7 +145,7 @@ def make_image(options, work):
                os.path.join(BUILD, "guest", options.kernel), os.path.join(BUILD, "guest")]
     files = diskimage.collect(options.config, folders, options.allow_missing)
     image = os.path.join(work, "disk.img")
-    diskimage.build(image, options.efi, options.config, files)
+    diskimage.build(image, options.efi, None if options.no_config else options.config, files)
     return image
 
 

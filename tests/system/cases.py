@@ -1,5 +1,7 @@
 """The system tests, as a list. What the words mean stands at framework.Test."""
-from framework import Test
+import os
+
+from framework import TOP, Test
 
 BANNER = r"^Trapline: Debian guest is up \(Linux \S+, 1 CPU, \d+ MB\)$"
 PROMPT = r"root@debian:/# "
@@ -68,7 +70,20 @@ def one_vm(*lines):
     return "\n".join(["[vm a]", *lines, ""])
 
 
+def start_of(path, count):
+    """The first bytes of a file that exists when the test runs: a copy that was broken off."""
+    def read():
+        with open(os.path.join(TOP, path), "rb") as file:
+            return file.read(count)
+    return read
+
+
 TESTS += [
+    Test("config-missing", one_vm("kernel = k"), status=REFUSED, limit_s=90,
+         arguments=EVEN_MISSING + ["--no-config"],
+         expect=[r"TRAPLINE: refused: .*trapline\.cfg.* is not on the boot volume"]),
+    Test("config-empty", "", status=REFUSED, limit_s=90, arguments=EVEN_MISSING,
+         expect=[r"TRAPLINE: refused: .*trapline\.cfg.* is empty"]),
     Test("config-syntax-error", one_vm("memory = 64M", "what is this", "kernel = k"),
          status=REFUSED, limit_s=90, arguments=EVEN_MISSING,
          expect=[r"TRAPLINE: refused: .*trapline\.cfg.* 3: found 'what is this'; expected "]),
@@ -94,6 +109,19 @@ TESTS += [
          status=253, limit_s=90,
          expect=[r"vm a: k: found .*; expected a Linux bzImage",
                  r"RESULT vm=a status=253 reason=not-started"]),
+    Test("kernel-truncated", one_vm("memory = 64M", "kernel = k"), status=253, limit_s=90,
+         files={"k": start_of("build/guest/cloud/vmlinuz", 100000)},
+         expect=[r"vm a: k: a bzImage of 100000 bytes that is cut off: ", r"RESULT vm=a status=253 reason=not-started"]),
+    Test("multiboot-truncated", one_vm("memory = 64M", "kernel = k"), status=253, limit_s=90,
+         files={"k": start_of("build/guest/selftest.elf", 9000)},
+         expect=[r"vm a: k: an ELF file whose segment .* does not lie in its 9000 bytes", r"RESULT vm=a status=253 reason=not-started"]),
+    # The other VM goes on to its end.
+    Test("kernel-foreign-beside-a-good-one",
+         "console = serial\n" + one_vm("memory = 64M", "kernel = k") +
+         "[vm good]\nmemory = 32M\nkernel = selftest.elf\ncmdline = only=cpuid\n",
+         files={"k": b"a text\n" * 999}, status=253, limit_s=120,
+         expect=[r"RESULT vm=a status=253 reason=not-started",
+                 r"RESULT vm=good status=0 reason=debug-exit"]),
     Test("initrd-too-large", one_vm("memory = 96M", "kernel = vmlinuz", "initrd = i"),
          files={"i": bytes(48 << 20)}, status=253, limit_s=120,
          expect=[r"error: vm a: i: ", r"RESULT vm=a status=253 reason=not-started"]),
@@ -106,7 +134,8 @@ TESTS += [
     Test("debian-amd64-smp", debian(run="nproc", vcpus=2), cpus=2, kernel="amd64", limit_s=500,
          expect=[SMP_BANNER, r"^2$", POWERED_OFF], long=True),
     Test("debian-cloud-smp", debian(run="nproc", vcpus=2), cpus=2, limit_s=400,
-         expect=[r"memory: \d+ MB more, left behind by firmware's boot services", SMP_BANNER, r"^2$", POWERED_OFF]),
+         expect=[r"memory: \d+ MB more, left behind by firmware's boot services", SMP_BANNER,
+                 r"^2$", POWERED_OFF]),
     Test("debian-cloud-smp-one-core", debian(run="nproc", vcpus=2), cpus=1, limit_s=400,
          expect=[SMP_BANNER, r"^2$", POWERED_OFF]),
     # Each has its own end, and the first that is not 0 is the machine's.
