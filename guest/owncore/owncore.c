@@ -196,11 +196,14 @@ static unsigned option_number(const char *name, unsigned otherwise)
     return n;
 }
 
-/* --- kicks: an NMI for another vCPU is a kick of its core --- */
+/* --- kicks: what another vCPU has to look at comes as a kick of its core --- */
 
-#define KICKS 1000u
+#define KICKS 2000u
+#define PATIENCE_US 10000u /* a kick that has not come by then is lost */
+#define LATE_PAGE 0x76000u
+#define LATE_COUNT 0x800u
 
-static volatile uint32_t nmis, halted_rounds, stop_exits;
+static volatile uint32_t nmis, round, stop;
 
 static void on_nmi(struct trap_frame *frame)
 {
@@ -208,12 +211,25 @@ static void on_nmi(struct trap_frame *frame)
     nmis++;
 }
 
-/* Nearly all of its time is spent around VM entries and exits, where a kick could get lost. */
-static void exits_only(void *unused)
+static void spin_for(uint64_t duration)
+{
+    uint64_t start = rdtsc();
+
+    while (rdtsc() - start < duration)
+        pause();
+}
+
+/* One exit a round, at a moment that differs from that of the NMI from round to round: it comes
+ * before, in every part of, and after the exit. Nothing else exits until it has come. */
+static void one_exit_a_round(void *unused)
 {
     (void)unused;
-    while (!stop_exits)
-        cpuid(0, 0);
+    for (uint32_t seen = 0; !stop; seen = round) {
+        while (round == seen && !stop)
+            pause();
+        spin_for(round * 7 % 1500);
+        rdmsr(MSR_APIC_BASE);
+    }
 }
 
 /* Only an NMI ends the HLT. */
@@ -221,28 +237,59 @@ static void halts_only(void *unused)
 {
     (void)unused;
     cli();
-    while (!stop_exits) {
-        halted_rounds++;
+    while (!stop)
         __asm__ volatile("hlt" : : : "memory");
-    }
+}
+
+static bool comes(volatile uint32_t *count, uint32_t before)
+{
+    uint64_t start = rdtsc();
+
+    while (*count == before && rdtsc() - start < guest_us(PATIENCE_US))
+        pause();
+    return *count != before;
 }
 
 static void kick(unsigned cpu, void (*meanwhile)(void *), const char *what)
 {
     unsigned answered = 0;
 
-    stop_exits = 0;
+    stop = round = 0;
     guest_cpu_run(cpu, meanwhile, NULL);
+    guest_delay_us(1000);
     for (unsigned i = 0; i < KICKS; i++) {
         uint32_t before = nmis;
+        round++;
         guest_ipi(guest_cpu_apic_id[cpu], ICR_NMI | ICR_ASSERT);
-        for (unsigned polls = 0; nmis == before && polls < 1000; polls++)
-            guest_delay_us(10 + i % 16);
-        answered += nmis != before;
+        answered += comes(&nmis, before);
     }
-    stop_exits = 1;
+    stop = 1;
     guest_ipi(guest_cpu_apic_id[cpu], ICR_NMI | ICR_ASSERT);
+    guest_print("%u kicks, %u answered\n", KICKS, answered);
     expect(guest_cpu_wait(cpu, 1000000) && answered == KICKS, what);
+}
+
+/* INIT puts the core to sleep in the hypervisor; the start-up message comes ever later: before, while,
+ * and after it falls asleep. */
+static void start_late(unsigned cpu)
+{
+    /* lock inc dword [cs:LATE_COUNT]; cli; hlt; jmp to the cli */
+    static const uint8_t code[] = { 0x2e, 0xf0, 0x66, 0xff, 0x06, LATE_COUNT & 0xff,
+                                    LATE_COUNT >> 8, 0xfa, 0xf4, 0xeb, 0xfc };
+    volatile uint32_t *count = (volatile uint32_t *)(uint64_t)(LATE_PAGE + LATE_COUNT);
+    unsigned answered = 0;
+
+    memcpy((void *)(uint64_t)LATE_PAGE, code, sizeof(code));
+    *count = 0;
+    for (unsigned i = 0; i < KICKS; i++) {
+        uint32_t before = *count;
+        guest_ipi(guest_cpu_apic_id[cpu], ICR_INIT | ICR_ASSERT);
+        spin_for(i * 7);
+        guest_ipi(guest_cpu_apic_id[cpu], ICR_STARTUP | ICR_ASSERT | LATE_PAGE >> 12);
+        answered += comes(count, before);
+    }
+    guest_print("%u starts, %u answered\n", KICKS, answered);
+    expect(guest_cpu_restart(cpu) && answered == KICKS, "no start-up message is lost");
 }
 
 static void kicks(void)
@@ -252,9 +299,10 @@ static void kicks(void)
     if (count < 2)
         return;
     guest_trap_set(VEC_NMI, on_nmi);
-    kick(1, exits_only, "no kick is lost among exits");
+    kick(1, one_exit_a_round, "no kick is lost among exits");
     kick(1, halts_only, "no kick is lost in HLT");
     guest_trap_set(VEC_NMI, NULL);
+    start_late(1);
 }
 
 /* --- the end --- */

@@ -66,6 +66,7 @@ TESTS = [
     # Kicks get lost nowhere; cores whose guests do not let go are taken back.
     Test("own-core-taken-back", config(owncore(vcpus=2)), cpus=2, limit_s=300,
          expect=[r"^ok - no kick is lost among exits", r"^ok - no kick is lost in HLT",
+                 r"^ok - no start-up message is lost",
                  r"^ok - others spin with interrupts off", r"RESULT vm=own status=0",
                  r"all VMs have ended"]),
     Test("own-core-spins-beside-another", config(owncore(cmdline="seconds=1 then=spin"), NEIGHBOUR),
