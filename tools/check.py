@@ -6,11 +6,14 @@ Each test's name and time are printed, of a failed one also the end of its outpu
 """
 import argparse
 import concurrent.futures
+import filecmp
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -99,6 +102,42 @@ def check_build(count, options):
     make = ["make", "--no-print-directory", f"-j{options.jobs}"]
     step(count, "build", make)
     step(count, "build with debug checks", make + ["DEBUG=1", "BUILD=build/debug"])
+    started = time.monotonic()
+    problem = build_elsewhere(make)
+    count.result("the same bytes from another folder", time.monotonic() - started,
+                 int(not problem), int(bool(problem)), problem or "")
+
+
+def build_elsewhere(make):
+    """What differs when a copy of the sources, in a folder of another name, is built: the EFI
+    program, or a disk image with it. None: nothing."""
+    work = tempfile.mkdtemp(prefix="trapline-elsewhere-")
+    try:
+        copy = os.path.join(work, "copy")
+        shutil.copytree(TOP, copy, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+        status, output = execute(make + ["-C", copy], STEP_LIMIT_S)
+        if status:
+            return output
+        images = []
+        for number, top in enumerate((TOP, copy)):
+            efi = os.path.join(top, "build", "BOOTX64.EFI")
+            folder = os.path.join(work, f"image{number}" * (number + 1))
+            os.mkdir(folder)
+            shutil.copy(efi, os.path.join(folder, "kernel"))
+            config = os.path.join(folder, "trapline.cfg")
+            with open(config, "w", encoding="ascii") as file:
+                file.write("[vm a]\nkernel = kernel\n")
+            images.append((efi, os.path.join(folder, "disk.img")))
+            status, output = execute([os.path.join(top, "tools", "image"), "--config", config,
+                                      "--efi", efi, "--output", images[-1][1]], STEP_LIMIT_S)
+            if status:
+                return output
+        for one, other in zip(*images):
+            if not filecmp.cmp(one, other, shallow=False):
+                return f"{os.path.basename(one)} differs"
+        return None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def build_programs(count, kind, options):
