@@ -44,8 +44,8 @@ $(BUILD)/obj/%.o: %.c
 
 # Of the registers that a function may change, entry.asm saves only RAX, RBX, RCX, RDX and RDI around
 # the hot way: the others are kept by it.
-$(BUILD)/obj/arch/x86/vmx/hot.o: CFLAGS += -fcall-saved-rsi -fcall-saved-r8 -fcall-saved-r9 \
-                                           -fcall-saved-r10 -fcall-saved-r11
+$(patsubst %,$(BUILD)/obj/arch/x86/vmx/%.o,hot hot_recorded): \
+    CFLAGS += -fcall-saved-rsi -fcall-saved-r8 -fcall-saved-r9 -fcall-saved-r10 -fcall-saved-r11
 
 # The console's font comes out of a Debian font package.
 $(BUILD)/gen/font.c: tools/gen-font

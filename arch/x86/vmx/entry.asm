@@ -16,8 +16,6 @@ section .text
 global vmx_run_guest:function hidden
 global vmx_exit_point:function hidden
 extern vmx_exit
-extern vmx_hot_cpuid
-extern vmx_hot_vmcall
 
 %macro load_registers 1-*
 %rep %0
@@ -81,7 +79,7 @@ vmx_exit_point:                     ; HOST_RIP
     vmread rax, rax
     cmp eax, REASON_CPUID
     jne .not_cpuid
-    call vmx_hot_cpuid              ; keeps RSI, R8 to R15 and RBP, which are still the guest's
+    call [rdi + VCPU_HOT_CPUID]     ; keeps RSI, R8 to R15 and RBP, which are still the guest's
 .hot:
     test rax, rax
     jz .hot_refused
@@ -92,7 +90,7 @@ vmx_exit_point:                     ; HOST_RIP
 .not_cpuid:
     cmp eax, REASON_VMCALL
     jne .long_way
-    call vmx_hot_vmcall
+    call [rdi + VCPU_HOT_VMCALL]
     jmp .hot
 .hot_refused:
     mov rdi, [rsp]

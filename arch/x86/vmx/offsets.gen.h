@@ -26,6 +26,8 @@ GPR_OFFSET(r15, X86_R15);
 OFFSET(VCPU_LAUNCHED, offsetof(struct vmx_vcpu, launched));
 OFFSET(VCPU_ENTRY_STATUS, offsetof(struct vmx_vcpu, entry_status));
 OFFSET(VCPU_HOST_RSP, offsetof(struct vmx_vcpu, host_rsp));
+OFFSET(VCPU_HOT_CPUID, offsetof(struct vmx_vcpu, hot.cpuid));
+OFFSET(VCPU_HOT_VMCALL, offsetof(struct vmx_vcpu, hot.vmcall));
 OFFSET(VCPU_EXIT_REASON, offsetof(struct vmx_vcpu, exit.reason));
 OFFSET(FIELD_HOST_RSP, VMCS_HOST_RSP);
 OFFSET(FIELD_EXIT_REASON, VMCS_EXIT_REASON);

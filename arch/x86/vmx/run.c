@@ -253,7 +253,11 @@ static void observers_changed(struct vmx_vcpu *v)
 {
     bool timer_counts_on = !v->preemption_on || (v->controls->exit & EXIT_SAVE_PREEMPTION_TIMER);
 
-    v->timer_reload = !v->observer && timer_counts_on ? VMX_TIMER_BUDGET : 0;
+    /* The recorder has hot ways of its own; with any other observer all exits go the long way. */
+    bool hot = !v->observer || (v->observer == &v->recorder.observer && !v->observer->next);
+
+    v->hot = vmx_hot_ways[v->observer && hot ? v->recorder.what : 0];
+    v->timer_reload = hot && timer_counts_on ? VMX_TIMER_BUDGET : 0;
     v->timer_budget = 0;
     v->dispatch = v->observer ? dispatch_observed : dispatch_plain;
 }

@@ -123,8 +123,14 @@ struct vmx_observer {
     struct vmx_observer *next; /* the list's own */
 };
 
+/* The hot ways that entry.asm takes: `v`, or NULL for the long way. */
+struct vmx_hot {
+    struct vmx_vcpu *(*cpuid)(struct vmx_vcpu *v);
+    struct vmx_vcpu *(*vmcall)(struct vmx_vcpu *v);
+};
+
 /* Counts ticks by reason and keeps the last exits: recorder.c. */
-enum vmx_record_what { VMX_RECORD_TICKS = 1u << 0, VMX_RECORD_RING = 1u << 1 };
+enum vmx_record_what { VMX_RECORD_TICKS = 1u << 0, VMX_RECORD_RING = 1u << 1, VMX_RECORD_WAYS = 4 };
 
 struct vmx_recorder {
     struct vmx_observer observer;
@@ -160,6 +166,7 @@ struct vmx_vcpu {
     struct vmx_observer *observer; /* the first; NULL: nobody looks; changed by vmx_add_observer */
     unsigned (*const *dispatch)(struct vmx_vcpu *v);
     uint64_t timer_tsc;        /* the core's first deadline when the preemption timer was set */
+    struct vmx_hot hot;        /* as the recorder's state asks for */
     int32_t timer_budget;      /* exits until it is set anew; not above 0: no hot way */
     int32_t timer_reload;     /* 0 with an observer, or where exits cannot save the timer */
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
@@ -294,6 +301,8 @@ unsigned vmx_run_guest(struct vmx_vcpu *v);
 /* --- hot.c: called by entry.asm first. `v`, or NULL: take the long way. --- */
 struct vmx_vcpu *vmx_hot_cpuid(struct vmx_vcpu *v);
 struct vmx_vcpu *vmx_hot_vmcall(struct vmx_vcpu *v);
+/* By VMX_RECORD_ bits: hot_recorded.c. */
+extern const struct vmx_hot vmx_hot_ways[VMX_RECORD_WAYS];
 
 /* Called by entry.asm after each other exit, with v->exit.reason read. */
 unsigned vmx_exit(struct vmx_vcpu *v);

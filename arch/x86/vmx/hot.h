@@ -1,0 +1,57 @@
+/*
+ * What the hot ways share, with and without recording: hot.c, hot_recorded.c. Not for others.
+ */
+#ifndef ARCH_X86_VMX_HOT_H
+#define ARCH_X86_VMX_HOT_H
+
+#include "arch/x86/vmx/vcpu.h"
+
+#define HOT_BLOCKING_ENDS (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)
+
+/* Is there nothing around this exit but the instruction? *at is RIP, *next is RIP behind it. */
+static inline __attribute__((always_inline)) bool hot_is_plain(struct vmx_vcpu *v, uint64_t *at,
+                                                               uint64_t *next)
+{
+    uint64_t rip, unusual;
+
+    if (HV_UNLIKELY(v->attention | lapic_attention(v->lapic)) || HV_UNLIKELY(--v->timer_budget < 0))
+        return false;
+    *at = rip = vmread_unchecked(VMCS_GUEST_RIP);
+    *next = rip + vmread_unchecked(VMCS_EXIT_INSTRUCTION_LENGTH);
+    unusual = vmread_unchecked(VMCS_GUEST_INTERRUPTIBILITY_STATE) & HOT_BLOCKING_ENDS;
+    unusual |= vmread_unchecked(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
+    unusual |= (rip ^ *next) >> 32;
+    return HV_LIKELY(!unusual);
+}
+
+static inline __attribute__((always_inline)) struct vmx_vcpu *hot_done(struct vmx_vcpu *v,
+                                                                       enum vmexit_reason reason,
+                                                                       uint64_t next)
+{
+    v->exits[reason]++;
+    vmwrite_unchecked(VMCS_GUEST_RIP, next);
+    return v;
+}
+
+/* False: not a leaf that is the same at any time. */
+static inline __attribute__((always_inline)) bool hot_answer_cpuid(struct vmx_vcpu *v)
+{
+    const struct cpuid_regs *regs;
+    uint64_t *r = v->gprs.r;
+
+    regs = cpuid_view_find_static(&v->cpuid, (uint32_t)r[X86_RAX], (uint32_t)r[X86_RCX]);
+    if (HV_UNLIKELY(!regs))
+        return false;
+    r[X86_RAX] = regs->eax;
+    r[X86_RBX] = regs->ebx;
+    r[X86_RCX] = regs->ecx;
+    r[X86_RDX] = regs->edx;
+    return true;
+}
+
+static inline __attribute__((always_inline)) void hot_answer_vmcall(struct vmx_vcpu *v)
+{
+    v->gprs.r[X86_RAX] = VMX_HYPERCALL_UNKNOWN;
+}
+
+#endif
