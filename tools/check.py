@@ -10,6 +10,7 @@ import filecmp
 import glob
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,7 @@ def in_parallel(function, items, jobs):
 # --- the legs ----------------------------------------------------------------------------------
 def check_rules(count, _options):
     step(count, "rules of the house", [os.path.join(TOP, "tools", "check-rules")])
+    step(count, "README's table of keys", [os.path.join(TOP, "tools", "gen-config-doc"), "check"])
 
 
 def check_tools(count, _options):
@@ -237,6 +239,12 @@ def check_explainer(count, options):
     step(count, "explainer against Bochs", command, EXPLAINER_LIMIT_S)
 
 
+def processor_s():
+    """Processor time of everything that was run so far: on a busy machine it says more."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/check", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -256,8 +264,11 @@ def main():
     for leg in LEGS:
         if not options.legs or leg in options.legs:
             print(f"--- {leg}", flush=True)
+            leg_started, before_s = time.monotonic(), processor_s()
             globals()[f"check_{leg}"](count, options)
-    print(f"--- {time.monotonic() - started:.0f} s")
+            print(f"--- {leg}: {time.monotonic() - leg_started:.0f} s, "
+                  f"{processor_s() - before_s:.0f} s of processor time", flush=True)
+    print(f"--- {time.monotonic() - started:.0f} s, {processor_s():.0f} s of processor time")
     print(f"{count.passed} passed, {count.failed} failed")
     return 1 if count.failed else 0
 
