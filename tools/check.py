@@ -27,6 +27,7 @@ UNIT_LIMIT_S = 600
 FUZZ_SECONDS = 8
 FUZZ_LIMIT_S = 300
 STEP_LIMIT_S = 1200
+RULES_LIMIT_S = 3600
 # Values of all areas that leave their machine alive, so that one machine does.
 EXPLAINER_SAMPLE = ["6-2000/7"]
 EXPLAINER_LIMIT_S = 3600
@@ -184,6 +185,10 @@ def check_unit(count, options):
                      failed, output)
 
     in_parallel(run, build_programs(count, "unit", options), options.jobs)
+    if options.long:
+        step(count, "each rule of VM entry is missed by a test when it is deleted",
+             [sys.executable, "-B", os.path.join(TOP, "tests", "delete_each_rule.py")],
+             RULES_LIMIT_S)
 
 
 def check_coverage(_count, _options):
@@ -250,7 +255,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("legs", nargs="*", metavar="LEG",
                         help="run these only: " + ", ".join(LEGS) + " (default: all)")
-    parser.add_argument("--long", action="store_true", help="the whole matrix of system tests")
+    parser.add_argument("--long", action="store_true", help="the whole matrix of system tests, and unit tests without one rule each")
     parser.add_argument("--jobs", type=int, default=max(2, min(os.cpu_count() or 2, 8)),
                         help="how many things at a time (default: the number of processors)")
     parser.add_argument("--yes", "-y", action="store_true",

@@ -153,3 +153,12 @@ for model in ("corei7_haswell_4770", "corei3_cnl", "corei7_icelake_u"):
 for cores in (2, 4):
     TESTS.append(Test(f"debian-cloud-{cores}-cores", debian(run="uname -a"), cpus=cores,
                       limit_s=400, expect=[BANNER, POWERED_OFF], long=cores == 4))
+# The long matrix: every model with as many vCPUs as cores; Bochs runs all cores on one of ours.
+for model in ("corei7_haswell_4770", "corei7_skylake_x", "corei3_cnl", "corei7_icelake_u"):
+    for cores in (2, 4):
+        TESTS.append(Test(f"debian-cloud-{model}-{cores}-cores",
+                          debian(run="nproc", vcpus=cores), cpus=cores, cpu_model=model,
+                          limit_s=300 * cores, long=True,
+                          expect=[rf"up \(Linux \S+, {cores} CPUs,", rf"^{cores}$", POWERED_OFF]))
+    TESTS.append(Test(f"debian-amd64-{model}", debian(run="uname -a"), kernel="amd64",
+                      cpu_model=model, limit_s=500, long=True, expect=[BANNER, POWERED_OFF]))
