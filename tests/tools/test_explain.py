@@ -1,5 +1,7 @@
 """Unit tests of tools/explain: what it reads out of a machine's lines, and what it concludes."""
+import fnmatch
 import os
+import re
 import sys
 import unittest
 
@@ -112,6 +114,20 @@ class ExplainTest(unittest.TestCase):
                            ("a 2.7 enters laxer\n  x\n\nb 2.7 enters laxer\n", 4)):
             with self.assertRaisesRegex(explain.ExplainError, f"line {line}:"):
                 explain.read_differences(text)
+
+    def test_the_list_names_rules_that_exist(self):
+        rules = set()
+        for name in ("controls", "host", "segments", "guest", "msrs"):
+            path = os.path.join(TOP, "arch", "x86", "vmx", f"check_{name}.def")
+            with open(path, encoding="utf-8") as file:
+                rules |= set(re.findall(r"^VMX_RULE\((\w+),", file.read(), re.MULTILINE))
+        path = os.path.join(TOP, "tests", "system", "explain_differences.txt")
+        with open(path, encoding="utf-8") as file:
+            rows = explain.read_differences(file.read())
+        self.assertGreater(len(rows), 10)
+        for row in rows:
+            rule = row.pattern.split(".")[0]
+            self.assertTrue(fnmatch.filter(rules, rule), row.pattern)
 
 
 if __name__ == "__main__":
