@@ -2,21 +2,33 @@
  * A guest that misbehaves, in the way that `do=` on its command line names: its VM must end in one
  * clear line, or go on, and no other VM may notice. What each one should come to:
  *
- *   triple-fault   VM crash            no-memory      execution from where no RAM is
- *   mmio-jump      execution from a device's page       bad-tables     CR3 into nothing
- *   bad-cr3-read   page tables that lie in a device     no-idt         IDT into nothing
- *   ports          random port writes, status 0         mmio           random device writes, status 0
- *   registers      reserved bits everywhere, status 0   msrs           random MSR writes, status 0
- *   apic           random local APIC writes, status 0   console        a flood of output, status 0
- *   spin           CLI and a loop for ever               halt           HLT with interrupts on, for ever
- *   dead           HLT with interrupts off               init           INIT to itself: the first
- *                                                                       processor starts anew at FFFFFFF0
- *   reset          resets over and over                  self-modify    code that changes itself, status 0
- *   stack          pushes for ever                       shutdown       power-off by ACPI, status 0
- *   nmi-storm      NMIs to itself, status 0
- *   irq-storm      a level interrupt never ended, status 0
- *   debug          every debug register and TF, status 0
- *   long-rep       a string instruction over all of memory, status 0
+ * its VM crashes:
+ *   triple-fault   #UD without an IDT
+ *   no-memory      execution from where no RAM is
+ *   mmio-jump      execution from a device's page
+ *   bad-tables     CR3 into nothing
+ *   bad-cr3-read   page tables that lie in a device
+ *   no-idt         an IDT that is nowhere
+ *   stack          pushes until nothing is left
+ *   init           INIT to itself: it starts anew at FFFFFFF0, where nothing is
+ * status 0:
+ *   ports          random port accesses
+ *   mmio           random device memory accesses
+ *   apic           random local APIC accesses
+ *   msrs           random MSR writes
+ *   registers      every bit of the control registers
+ *   self-modify    code that changes itself
+ *   console        a flood of output
+ *   nmi-storm      NMIs to itself
+ *   irq-storm      a level interrupt whose cause stays
+ *   debug          every debug register, and TF
+ *   long-rep       one string instruction over all of RAM and beyond
+ *   shutdown       power-off by ACPI
+ * goes on for ever:
+ *   spin           a loop with interrupts off
+ *   halt           HLT with interrupts on
+ *   dead           HLT with interrupts off
+ *   reset          one reset after another
  * Numbers are pseudo-random with a fixed seed; `seed=N` changes it, `rounds=N` the count.
  */
 #include "guest.h"

@@ -1,7 +1,7 @@
 /*
- * How long the way through the hypervisor is, from inside: TSC ticks of single operations, the median
- * of 1,000 with the loop's own cost taken off. It runs under any hypervisor that loads multiboot 1
- * kernels; what is not there is left out.
+ * How long the way through the hypervisor is, from inside: TSC ticks of single operations, the
+ * median of 1,000 with the loop's own cost taken off. It runs under any hypervisor that loads
+ * multiboot 1 kernels; what is not there is left out.
  *
  * Output: `BENCH name median minimum maximum`, and the same as JSON between two marker lines.
  * Command line: `rounds=N`.
@@ -307,8 +307,11 @@ static void read_options(void)
     const char *text = guest_option("rounds", &length);
     unsigned n = 0;
 
-    for (size_t i = 0; text && i < length && text[i] >= '0' && text[i] <= '9' && n <= ROUNDS_MAX; i++)
+    for (size_t i = 0; text && i < length && n <= ROUNDS_MAX; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            break;
         n = n * 10 + (unsigned)(text[i] - '0');
+    }
     if (n >= 1 && n <= ROUNDS_MAX)
         rounds = n;
 }

@@ -86,9 +86,9 @@ bool guest_catch(void (*fn)(void *), void *arg);
 struct guest_fault *guest_fault(void);
 void guest_fault_clear(void);
 
-/* As guest_catch, with fn run at privilege level 3 on a stack of its own, with `flags` (IOPL and the
- * like). fn must not use supervisor instructions; it ends when it returns. Everything that it touches must be
- * mapped for user mode: guest_user_open() opens the first 4 GB. */
+/* As guest_catch, with fn run at privilege level 3 on a stack of its own, with `flags` (IOPL and
+ * the like); it ends when it returns. Everything that it touches must be mapped for user mode:
+ * guest_user_open() opens the first 4 GB. */
 bool guest_user(uint64_t (*fn)(uint64_t), uint64_t arg, uint64_t flags, uint64_t *result);
 
 /* The processor's table of interrupt gates, to be changed at one's own risk. */

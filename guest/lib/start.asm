@@ -1,5 +1,5 @@
-; From a multiboot 1 loader (32-bit protected mode, paging off) to C in 64-bit mode, and the same way
-; for every other processor from its start-up IPI.
+; From a multiboot 1 loader (32-bit protected mode, paging off) to C in 64-bit mode, and the same
+; way for every other processor from its start-up IPI.
 ; Multiboot Specification 0.6.96, "Machine state"; SDM volume 3 "Initializing IA-32e Mode" and
 ; "MP Initialization".
 %include "layout.inc"

@@ -39,8 +39,8 @@ static uint64_t measure_once(unsigned milliseconds)
     return (end - start) * PIT_HZ / (count + 1);
 }
 
-/* The end of the count may be seen late, if another virtual processor had the core, and never early:
- * the least of several is the best. */
+/* The end of the count may be seen late, if another virtual processor had the core, and never
+ * early: the least of several is the best. */
 uint64_t guest_measure_tsc_hz(unsigned milliseconds)
 {
     uint64_t best = ~0ull;

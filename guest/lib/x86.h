@@ -1,7 +1,7 @@
 /*
- * Names for the processor's registers and bits as guest programs use them. They are written from the
- * SDM and the data sheets, apart from the hypervisor's own headers: what is tested and what tests
- * it do not share a definition.
+ * Names for the processor's registers and bits as guest programs use them. They are written from
+ * the SDM and the data sheets, apart from the hypervisor's own headers: what is tested and what
+ * tests it do not share a definition.
  *
  * SDM volume 1 "Basic Execution Environment", volume 3 "System Architecture Overview", volume 4.
  */

@@ -54,7 +54,8 @@ void check(bool ok, const char *name, const char *format, ...)
         failed++;
     if (ok && quiet)
         return;
-    guest_print("%sok %u - %s: %s", ok ? "" : "not ", passed + failed + skipped, section_name, name);
+    guest_print("%sok %u - %s: %s", ok ? "" : "not ", passed + failed + skipped, section_name,
+                name);
     if (!ok) {
         guest_print(" # ");
         va_start(args, format);

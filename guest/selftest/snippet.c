@@ -33,5 +33,6 @@ void snippet_run(const struct snippet *s)
 void snippet_run_user(const struct snippet *s, uint64_t flags)
 {
     prepare(s);
-    guest_user((uint64_t (*)(uint64_t))(void *)snippet_code, (uint64_t)snippet_operand, flags, NULL);
+    guest_user((uint64_t (*)(uint64_t))(void *)snippet_code, (uint64_t)snippet_operand, flags,
+               NULL);
 }

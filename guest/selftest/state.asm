@@ -121,7 +121,7 @@ state_ymm:
     vzeroall
     ret
 
-; void state_zmm(void *registers, uint64_t until): 32 registers of 64 bytes, then k0 to k7, 2 bytes each
+; void state_zmm(void *registers, uint64_t until): 32 registers of 64 bytes, then k0 to k7 of 2
 state_zmm:
 %assign i 0
 %rep 32

@@ -135,7 +135,8 @@ static void check_sizes(void)
     check(cpuid_max(0x80000000) >= 0x80000008, "highest extended leaf", "0x%x",
           cpuid_max(0x80000000));
     sizes = cpuid(0x80000008, 0).eax;
-    check((sizes & 0xff) >= 36 && (sizes & 0xff) <= 52, "physical address bits", "%u", sizes & 0xff);
+    check((sizes & 0xff) >= 36 && (sizes & 0xff) <= 52, "physical address bits", "%u",
+          sizes & 0xff);
     check_equal("linear address bits", sizes >> 8 & 0xff, has_ecx7(16) ? 57 : 48);
     check(cpuid(0x80000001, 0).edx & BIT(29), "long mode", "CPUID.80000001H:EDX[29] is 0");
 }

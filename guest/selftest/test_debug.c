@@ -64,7 +64,8 @@ static void check_single_steps(void)
     STEP("TF over OUT", 3, "mov $1, %%al; out %%al, $0x80; nop");
     STEP("TF over a device's memory", 3, "mov $0xfec00010, %%ebx; mov (%%rbx), %%eax; nop");
     STEP("TF over WBINVD", 2, "wbinvd; nop");
-    STEP("TF over MOV to CR0 and from CR3", 3, "mov %%cr0, %%rax; mov %%rax, %%cr0; mov %%cr3, %%rax");
+    STEP("TF over MOV to CR0 and from CR3", 3,
+         "mov %%cr0, %%rax; mov %%rax, %%cr0; mov %%cr3, %%rax");
     STEP("TF over XCHG with a device", 4,
          "mov $0xfec00010, %%ebx; mov (%%rbx), %%eax; xchg %%eax, (%%rbx); nop");
     if (is_trapline())

@@ -122,8 +122,8 @@ static void check_acpi(void)
 static void check_multiboot(void)
 {
     check_equal("multiboot magic", guest_boot.magic, MULTIBOOT_MAGIC);
-    check(guest_boot.flags & 1 && guest_boot.mem_lower_kb >= 512 && guest_boot.mem_lower_kb <= 640 &&
-              guest_boot.mem_upper_kb >= 1024,
+    check(guest_boot.flags & 1 && guest_boot.mem_lower_kb >= 512 &&
+              guest_boot.mem_lower_kb <= 640 && guest_boot.mem_upper_kb >= 1024,
           "multiboot memory sizes", "flags 0x%x, %u and %u KB", guest_boot.flags,
           guest_boot.mem_lower_kb, guest_boot.mem_upper_kb);
     check(guest_boot.flags & BIT(6), "multiboot memory map", "flags 0x%x", guest_boot.flags);

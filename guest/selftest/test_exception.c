@@ -92,14 +92,15 @@ static void check_numeric(void)
 
 static void check_general_protection(void)
 {
-    static const struct snippet load_null = SNIPPET("MOV SS, 0x18 (code) ", 0xb8, 0x18, 0, 0, 0, 0x8e, 0xd0);
+    static const struct snippet code_in_ss = SNIPPET("MOV SS, a code segment", 0xb8, 0x18, 0, 0, 0,
+                                                     0x8e, 0xd0);
     static const struct snippet beyond = SNIPPET("MOV DS, beyond the table", 0xb8, 0xf8, 0xff, 0, 0,
                                                  0x8e, 0xd8);
     static const struct snippet ltr = SNIPPET("LTR of a busy TSS", 0xb8, SEL_TSS, 0, 0, 0, 0x0f,
                                               0x00, 0xd8);
 
-    snippet_run(&load_null);
-    check_fault("MOV SS, a code segment", VEC_GP, SEL_CODE32);
+    snippet_run(&code_in_ss);
+    check_fault(code_in_ss.name, VEC_GP, SEL_CODE32);
     snippet_run(&beyond);
     check_fault(beyond.name, VEC_GP, 0xfff8);
     snippet_run(&ltr);

@@ -78,7 +78,8 @@ static void check_faults(const struct snippet *s, unsigned vector)
 
 static void check_optional(void)
 {
-    static const struct snippet invpcid = SNIPPET("INVPCID", 0xb0, 0x02, 0x66, 0x0f, 0x38, 0x82, 0x07);
+    static const struct snippet invpcid = SNIPPET("INVPCID", 0xb0, 0x02, 0x66, 0x0f, 0x38,
+                                                  0x82, 0x07);
     static const struct snippet rdpid = SNIPPET("RDPID", 0xf3, 0x0f, 0xc7, 0xf8);
     static const struct snippet rdrand = SNIPPET("RDRAND", 0x48, 0x0f, 0xc7, 0xf0);
     static const struct snippet rdseed = SNIPPET("RDSEED", 0x48, 0x0f, 0xc7, 0xf8);

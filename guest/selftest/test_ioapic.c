@@ -1,6 +1,6 @@
 /*
- * I/O APIC with the PIT (input 2) and the UART (input 4) as sources. 82093AA data sheet; SDM volume 3
- * "Level Interrupts" (EOI).
+ * I/O APIC with the PIT (input 2) and the UART (input 4) as sources. 82093AA data sheet; SDM
+ * volume 3 "Level Interrupts" (EOI).
  */
 #include "selftest.h"
 
@@ -23,12 +23,13 @@ static void check_registers(void)
 {
     uint32_t version = guest_ioapic_read(1);
 
-    check((version & 0xff) >= 0x11 && (version >> 16 & 0xff) == 23, "version and 24 entries", "0x%x",
-          version);
+    check((version & 0xff) >= 0x11 && (version >> 16 & 0xff) == 23, "version and 24 entries",
+          "0x%x", version);
     guest_ioapic_write(0x10 + 2 * 5, 0xffffffff);
     if (!lenient_skip("writable bits of an entry, low half"))
         check_equal("writable bits of an entry, low half",
-                    guest_ioapic_read(0x10 + 2 * 5) & ~(uint32_t)(RTE_REMOTE_IRR | 0x1000), 0x1afff);
+                    guest_ioapic_read(0x10 + 2 * 5) & ~(uint32_t)(RTE_REMOTE_IRR | 0x1000),
+                    0x1afff);
     guest_ioapic_write(0x11 + 2 * 5, 0x7b000000);
     check_equal("destination of an entry", guest_ioapic_read(0x11 + 2 * 5) >> 24, 0x7b);
     guest_ioapic_write(0x10 + 2 * 5, RTE_MASKED);

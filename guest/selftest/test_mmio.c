@@ -1,6 +1,6 @@
 /*
  * Instructions on memory-mapped devices: what the hypervisor decodes and executes in the place of
- * the processor. Two kinds of places: the I/O APIC's window on redirection entry 0x10 (32 bits wide),
+ * the processor. Two kinds of places: the I/O APIC's window on a redirection entry (32 bits wide),
  * and guest-physical addresses where nothing is: they read all ones and ignore writes.
  * SDM volume 2 for each instruction; 82093AA data sheet.
  */

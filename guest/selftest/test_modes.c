@@ -31,7 +31,8 @@ static void check_real(void)
     uint32_t version = guest_ioapic_read(1);
 
     run_real(real_segments, real_segments_end);
-    check(r.eax == (GUEST_REAL_CODE << 16 | GUEST_REAL_DATA), "real mode: CS and DS", "0x%x", r.eax);
+    check(r.eax == (GUEST_REAL_CODE << 16 | GUEST_REAL_DATA), "real mode: CS and DS",
+          "0x%x", r.eax);
     check(!(r.ebx & (CR0_PE | CR0_PG)), "real mode: CR0", "0x%x", r.ebx);
     check_equal("real mode: segments are shifted by four", r.ecx & 0xffff, 0x1234);
     run_real(real_interrupt, real_interrupt_end);

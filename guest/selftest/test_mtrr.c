@@ -30,7 +30,8 @@ static void check_variable(unsigned count)
     check_write("PHYSMASK0, valid", MSR_MTRR_PHYSMASK0, mask | BIT(11), true);
     check_write("PHYSBASE0 with reserved type 2", MSR_MTRR_PHYSBASE0, 0xd0000002, false);
     check_write("PHYSBASE0 with reserved bit 8", MSR_MTRR_PHYSBASE0, 0xd0000106, false);
-    check_write("PHYSBASE0 above the address width", MSR_MTRR_PHYSBASE0, BIT(address_bits()), false);
+    check_write("PHYSBASE0 above the address width", MSR_MTRR_PHYSBASE0, BIT(address_bits()),
+                false);
     check_write("PHYSMASK0 with reserved bit 0", MSR_MTRR_PHYSMASK0, mask | 1, false);
     check_write("PHYSMASK0 above the address width", MSR_MTRR_PHYSMASK0, mask | BIT(63), false);
     probe_rdmsr(MSR_MTRR_PHYSBASE0 + 2 * count);

@@ -56,7 +56,8 @@ static void check_strings(void)
     check_equal("... and the last byte is there", inb(SCRATCH_PORT), 0x55);
     memset(in, 0, sizeof(in));
     ins_b(SCRATCH_PORT, in, 5);
-    check(in[0] == 0x55 && in[4] == 0x55 && in[5] == 0, "REP INSB", "%x %x %x", in[0], in[4], in[5]);
+    check(in[0] == 0x55 && in[4] == 0x55 && in[5] == 0, "REP INSB", "%x %x %x", in[0],
+          in[4], in[5]);
     rdi = (uint64_t)&in[7];
     rcx = 3;
     memset(in, 0, sizeof(in));

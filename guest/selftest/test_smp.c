@@ -116,8 +116,8 @@ static void check_ipis(void)
     check_arrives("fixed, to all", 0, ICR_ALL, n);
     if (guest_x2apic()) {
         check_arrives("fixed, by the broadcast id", 0xffffffff, 0, n);
-        check_arrives("fixed, logical, to one", (last >> 4) << 16 | (1u << (last & 15)), ICR_LOGICAL,
-                      1);
+        check_arrives("fixed, logical, to one", (last >> 4) << 16 | (1u << (last & 15)),
+                      ICR_LOGICAL, 1);
     } else {
         check_arrives("fixed, by the broadcast id", 0xff, 0, n);
         check_arrives("fixed, logical, to one", 1u << (n - 1), ICR_LOGICAL, 1);
@@ -248,7 +248,8 @@ static void check_identity(void)
         for (unsigned j = 0; j < i; j++)
             same += guest_cpu_apic_id[j] == seen_id[i];
     }
-    check(!same && !wrong, "APIC ids differ, and CPUID has them", "%u equal, %u wrong", same, wrong);
+    check(!same && !wrong, "APIC ids differ, and CPUID has them", "%u equal, %u wrong", same,
+          wrong);
     check_equal("no other is the BSP", bsp, 0);
     if (!lenient_skip("TSCs agree"))
         check_equal("TSCs agree", backwards, 0);

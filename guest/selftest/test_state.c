@@ -168,9 +168,10 @@ static void keep_debug(void *unused)
     write_dr6(DR6_FIXED);
 }
 
-static const uint32_t own_msrs[] = { MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_CSTAR, MSR_STAR, MSR_FS_BASE,
-                                     MSR_GS_BASE, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_FMASK,
-                                     MSR_SYSENTER_CS, MSR_TSC_AUX };
+static const uint32_t own_msrs[] = {
+    MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_CSTAR, MSR_STAR, MSR_FS_BASE, MSR_GS_BASE,
+    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_FMASK, MSR_SYSENTER_CS, MSR_TSC_AUX,
+};
 
 static uint64_t msr_pattern(unsigned cpu, unsigned i)
 {

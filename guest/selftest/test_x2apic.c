@@ -53,7 +53,8 @@ static void check_ipi(void)
 
     interrupt_count = 0;
     wrmsr(X2(APIC_SELF_IPI), TEST_VECTOR);
-    check_equal("requested in IRR", rdmsr(X2(APIC_IRR) + TEST_VECTOR / 32) >> TEST_VECTOR % 32 & 1, 1);
+    check_equal("requested in IRR",
+                rdmsr(X2(APIC_IRR) + TEST_VECTOR / 32) >> TEST_VECTOR % 32 & 1, 1);
     let_in();
     check_equal("SELF IPI", interrupt_count, 1);
     guest_ipi(id, ICR_ASSERT | TEST_VECTOR);
