@@ -209,6 +209,20 @@ static enum hv_err attach_ioapic_mirror(struct platform *p)
     return arch_vm_map_readable(p->vm, GPA(IOAPIC_DEFAULT_BASE), HPA((uint64_t)p->ioapic_page));
 }
 
+/* What a PC's firmware leaves behind: COM1 at 115200 baud, eight bits, no parity. Small kernels print
+ * without setting it up. */
+static void firmware_state(struct vm *vm)
+{
+    const struct {
+        uint8_t port, value;
+    } writes[] = { { 3, 0x83 }, { 0, 1 }, { 1, 0 }, { 3, 0x03 } };
+
+    for (unsigned i = 0; i < HV_ARRAY_COUNT(writes); i++) {
+        uint64_t value = writes[i].value;
+        bus_dispatch(&vm->bus, BUS_PORT, COM1_PORT + writes[i].port, 1, true, &value);
+    }
+}
+
 enum hv_err platform_create(struct vm *vm)
 {
     hpa_t memory;
@@ -228,7 +242,10 @@ enum hv_err platform_create(struct vm *vm)
     make_legacy(p);
     make_acpi_and_pci(p);
     err = attach_all(p);
-    return err == HV_OK ? attach_ioapic_mirror(p) : err;
+    if (err != HV_OK)
+        return err;
+    firmware_state(vm);
+    return attach_ioapic_mirror(p);
 }
 
 void platform_destroy(struct vm *vm)
@@ -253,6 +270,7 @@ void platform_reset(struct vm *vm)
     for (unsigned i = 0; i < HV_ARRAY_COUNT(devices); i++)
         devices[i]->ops->reset(devices[i]);
     bus_unlock(&vm->bus);
+    firmware_state(vm);
 }
 
 enum hv_err platform_write_acpi(struct vm *vm, gpa_t *rsdp)
