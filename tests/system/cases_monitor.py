@@ -61,8 +61,10 @@ def cpuid_initrd():
 
 LEAF = re.compile(r"^ +0x(4fffff[0-9a-f]{2}) 0x([0-9a-f]+): eax=0x([0-9a-f]{8}) "
                   r"ebx=0x([0-9a-f]{8}) ecx=0x([0-9a-f]{8}) edx=0x([0-9a-f]{8})$", re.MULTILINE)
-# Asked for each reason twice, a reason that the SDM does not define, and the totals in the end.
-REASONS = list(range(70)) + [70, 200]
+# Asked for each reason twice, reasons that the SDM does not define, and the totals in the end. All of
+# them take a while: each is a program's start.
+ALL_REASONS = list(range(70)) + [70, 200]
+SOME_REASONS = [0, 1, 2, 7, 10, 12, 28, 30, 31, 32, 35, 38, 42, 48, 52, 55, 69, 70, 200]
 READ_ALL = ("for n in 1 2; do for r in {reasons}; do for l in {leaves}; do "
             "cpuid -1 -r -l 0x$l -s $r; done; done; done; for l in {totals}; do "
             "cpuid -1 -r -l 0x$l -s 35; done")
@@ -97,7 +99,7 @@ def compare_reason(reason, what, first, second, final):
     return None
 
 
-def check_leaves(layout, text):
+def check_leaves(layout, reasons, text):
     (exits_leaf, ticks_leaf), (all_exits_leaf, all_ticks_leaf) = LAYOUTS[layout]
     reads = {}
     for leaf, subleaf, *registers in LEAF.findall(text):
@@ -106,7 +108,7 @@ def check_leaves(layout, text):
     if exits is None:
         return "there is no EXITS line"
     seen = 0
-    for reason in REASONS:
+    for reason in reasons:
         for leaf, final, what in ((exits_leaf, exits, "exits"), (ticks_leaf, ticks, "ticks")):
             if leaf is None:
                 continue
@@ -125,12 +127,12 @@ def check_leaves(layout, text):
             if problem:
                 return problem
             seen += numbers[1] > 0
-    if seen < 8:
+    if seen < 5:
         return f"only {seen} counters were above 0"
     total = reads[(all_exits_leaf, 35)][-1]
     total_exits, total_ticks = total[0], reads[(all_ticks_leaf, 35)][-1]
     total_ticks = total_ticks[1] << 32 | total_ticks[2]
-    before = sum(reads[(exits_leaf, r)][1][0] for r in exits)
+    before = sum(reads[(exits_leaf, r)][1][0] for r in reasons if r in exits)
     if not before < total_exits <= sum(exits.values()):
         return f"all exits: {total_exits}, not from {before} to {sum(exits.values())}"
     if not 0 < total_ticks <= sum(ticks.values()):
@@ -140,14 +142,16 @@ def check_leaves(layout, text):
 
 def leaves_test(layout, long):
     leaves, totals = LAYOUTS[layout]
-    command = READ_ALL.format(reasons=" ".join(map(str, REASONS)),
+    reasons = ALL_REASONS if long else SOME_REASONS
+    command = READ_ALL.format(reasons=" ".join(map(str, reasons)),
                               leaves=" ".join(leaf for leaf in leaves if leaf),
                               totals=" ".join(dict.fromkeys(totals)))
     return Test(f"leaves-{layout}-by-debian-cpuid",
                 "console = serial\n" + debian(f"cpuid-leaves = {layout}\n", run=command,
                                               initrd="initrd-cpuid.img"),
-                files={"initrd-cpuid.img": cpuid_initrd}, limit_s=300, long=long,
-                expect=[POWERED_OFF], check=functools.partial(check_leaves, layout))
+                files={"initrd-cpuid.img": cpuid_initrd}, limit_s=500 if long else 240,
+                long=long, expect=[POWERED_OFF],
+                check=functools.partial(check_leaves, layout, reasons))
 
 
 # --- the trace -----------------------------------------------------------------------------------

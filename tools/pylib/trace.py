@@ -254,9 +254,10 @@ def as_json(records, dump):
                   for (vm, number), vcpu in sorted(dump.vcpus.items())],
         "exits": [{"vm": r.vm, "vcpu": r.vcpu, "number": r.number,
                    "time_ticks": r.tsc - dump.start_tsc(r), "ticks": r.ticks, "reason": r.reason,
-                   "name": r.name, "rip": r.rip, "qualification": r.qualification,
-                   "detail": r.detail, "value": r.value, "injected": r.injected,
-                   "queued": r.queued, "next": r.next, "advanced": bool(r.flags & ADVANCED),
+                   # As text: a reader that takes numbers for doubles would lose digits.
+                   "name": r.name, "rip": hex(r.rip), "qualification": hex(r.qualification),
+                   "detail": hex(r.detail), "value": hex(r.value), "injected": hex(r.injected),
+                   "queued": hex(r.queued), "next": r.next, "advanced": bool(r.flags & ADVANCED),
                    "open": bool(r.flags & OPEN), "text": describe(r)} for r in records],
         "ticks": [{"vm": t.vm, "vcpu": t.vcpu, "name": t.name, "count": t.count, "sum": t.sum,
                    "least": t.least, "most": t.most,
