@@ -47,6 +47,15 @@ def selftest(vcpus, cpus, **others):
                         r"RESULT vm=selftest status=0 reason=debug-exit"], **others)
 
 
+def no_exits(seconds, **others):
+    return Test(f"own-core-no-exits-in-{seconds}-s",
+                config(owncore(cmdline=f"seconds={seconds}", extra="trace = dump\n")), cpus=2,
+                expect=[rf"^idle: {seconds}00 deadlines in {seconds} s",
+                        r"^self-IPIs: 1000 held back, 1000 taken", r"^owncore: 0 failures",
+                        NOTHING_BETWEEN, NOTHING_BETWEEN, NOTHING_BETWEEN,
+                        r"RESULT vm=own status=0"], **others)
+
+
 TESTS = [
     Test("own-core-debian", debian("sleep 3; uname -a"), cpus=2, limit_s=300,
          expect=[r"x2apic: enabled by BIOS|guest is up", r"^Linux debian ", POWERED_OFF],
@@ -58,11 +67,7 @@ TESTS = [
     Test("own-core-debian-one-core", debian("sleep 1; uname -a"), cpus=1, limit_s=300,
          expect=[r"^Linux debian ", r"EXITS vm=debian .* PREEMPTION_TIMER=\d\d ", POWERED_OFF]),
 
-    Test("own-core-no-exits", config(owncore(cmdline="seconds=10", extra="trace = dump\n")), cpus=2,
-         limit_s=300,
-         expect=[r"^idle: 1000 deadlines in 10 s", r"^self-IPIs: 1000 held back, 1000 taken",
-                 r"^owncore: 0 failures", NOTHING_BETWEEN, NOTHING_BETWEEN, NOTHING_BETWEEN,
-                 r"RESULT vm=own status=0"]),
+    no_exits(2, limit_s=200), no_exits(10, limit_s=400, long=True),
     # Kicks get lost nowhere; cores whose guests do not let go are taken back.
     Test("own-core-taken-back", config(owncore(vcpus=2)), cpus=2, limit_s=300,
          expect=[r"^ok - no kick is lost among exits", r"^ok - no kick is lost in HLT",
@@ -76,18 +81,18 @@ TESTS = [
          expect=[r"vm own: stopped: triple fault", *NEIGHBOUR_ENDS, r"all VMs have ended"]),
     Test("own-core-misbehaves-beside-another",
          config(vm("a", "badguest.elf", "do=apic rounds=2000"),
-                vm("b", "badguest.elf", "do=msrs rounds=2000"), NEIGHBOUR_OF_MANY), cpus=4, limit_s=400,
+                vm("b", "badguest.elf", "do=msrs rounds=2000"), NEIGHBOUR_OF_MANY), cpus=4, limit_s=400, long=True,
          expect=NEIGHBOUR_ENDS[1:], reject=[r"RESULT vm=\S+ status=(?!0 )"]),
     Test("own-core-storms-beside-another",
          config(vm("a", "badguest.elf", "do=nmi-storm rounds=2000"),
-                vm("b", "badguest.elf", "do=irq-storm rounds=2000"), NEIGHBOUR_OF_MANY), cpus=4, limit_s=400,
+                vm("b", "badguest.elf", "do=irq-storm rounds=2000"), NEIGHBOUR_OF_MANY), cpus=4, limit_s=400, long=True,
          expect=NEIGHBOUR_ENDS[1:], reject=[r"RESULT vm=\S+ status=(?!0 )"]),
     Test("own-core-resets-beside-another", config(vm("a", "badguest.elf", "do=reset"), NEIGHBOUR),
-         cpus=2, limit_s=300, until=NEIGHBOUR_ENDS[1],
+         cpus=2, limit_s=400, long=True, until=NEIGHBOUR_ENDS[1],
          expect=[r"vm a: reset", r"vm a: reset", *NEIGHBOUR_ENDS]),
 
-    selftest(1, 2, limit_s=300),
-    selftest(2, 2, limit_s=400),
+    selftest(1, 2, limit_s=400),
+    selftest(2, 2, limit_s=700, long=True),
 
     Test("own-core-too-few", config(owncore(vcpus=2)), cpus=1, status=253, limit_s=120,
          expect=[r"\[vm own\], line 2: interrupts = guest needs a core for each of its 2 vCPUs",

@@ -170,6 +170,29 @@ static void tells_the_true_frequency(void **state)
     }
 }
 
+/* SDM "APIC Timer": where leaf 15H tells the crystal, the timer counts it. */
+static void tells_the_machines_timer(void **state)
+{
+    static const struct {
+        uint64_t tsc_hz, timer_hz;
+    } rates[] = { { 100000000, 100000000 }, { 2112000000, 23999423 }, { 3493437000, 1000000000 },
+                  { 3000000000, 25000011 } };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+        struct cpuid_view_request r = request();
+        r.tsc_hz = rates[i].tsc_hz;
+        r.apic_timer_hz = rates[i].timer_hz;
+        cpuid_view_make(&view, &r);
+        struct cpuid_regs tsc = get(0x15, 0);
+        int64_t off = (int64_t)((uint64_t)tsc.ecx * tsc.ebx / tsc.eax - rates[i].tsc_hz);
+        assert_true((off < 0 ? -off : off) * 1000000 <= (int64_t)rates[i].tsc_hz);
+        off = (int64_t)tsc.ecx - (int64_t)rates[i].timer_hz;
+        assert_true((off < 0 ? -off : off) * 1000 <= (int64_t)rates[i].timer_hz);
+        assert_int_equal(get(0x40000010, 0).ebx, tsc.ecx / 1000);
+    }
+}
+
 static void topology_has_the_vms_vcpus(void **state)
 {
     (void)state;
@@ -278,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup(a_leaf_above_the_highest_is_answered_with_the_highest, setup),
         cmocka_unit_test_setup(the_short_way_agrees_with_the_long_one, setup),
         cmocka_unit_test_setup(tells_the_true_frequency, setup),
+        cmocka_unit_test_setup(tells_the_machines_timer, setup),
         cmocka_unit_test_setup(topology_has_the_vms_vcpus, setup),
         cmocka_unit_test_setup(xsave_follows_what_may_be_enabled, setup),
         cmocka_unit_test_setup(xsave_area_sizes_are_the_sums_of_their_components, setup),

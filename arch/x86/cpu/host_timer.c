@@ -20,7 +20,7 @@
 
 /* Boot-once. */
 static bool deadline_mode;
-static uint64_t counter_hz; /* of the divided counter; without deadline mode */
+static uint64_t counter_hz; /* of the divided counter; with deadline mode only if asked for */
 
 bool host_timer_is_deadline_mode(void)
 {
@@ -31,6 +31,7 @@ static uint64_t measure_counter(void)
 {
     uint64_t start, ticks, count;
 
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
     apic_write(APIC_DIVIDE, APIC_DIVIDE_BY_16);
     apic_write(APIC_INITIAL_COUNT, UINT32_MAX);
     start = rdtsc_ordered();
@@ -39,6 +40,13 @@ static uint64_t measure_counter(void)
     ticks = rdtsc_ordered() - start;
     apic_write(APIC_INITIAL_COUNT, 0);
     return ticks ? hv_mul_div_u64(count, tsc_hz(), ticks) : 0;
+}
+
+uint64_t host_timer_counter_hz(void)
+{
+    if (counter_hz == 0)
+        counter_hz = measure_counter();
+    return counter_hz * 16;
 }
 
 void host_timer_init(void)

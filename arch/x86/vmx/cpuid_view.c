@@ -113,6 +113,18 @@ void cpuid_view_tsc_ratio(uint64_t tsc_hz, uint32_t *denominator, uint32_t *nume
     *crystal_hz = (uint32_t)((tsc_hz + ratio / 2) / ratio);
 }
 
+/* The timer's rate was measured, the TSC's is better known: the product stays exact, and the rate is
+ * rounded to a thousandth of the ratio. */
+static void measured_ratio(const struct cpuid_view_request *r, uint32_t *denominator,
+                           uint32_t *numerator, uint32_t *crystal_hz)
+{
+    uint64_t thousandths = (r->tsc_hz * 1000 + r->apic_timer_hz / 2) / r->apic_timer_hz;
+
+    *denominator = 1000;
+    *numerator = thousandths > UINT32_MAX ? UINT32_MAX : thousandths ? (uint32_t)thousandths : 1;
+    *crystal_hz = (uint32_t)((r->tsc_hz * 1000 + *numerator / 2) / *numerator);
+}
+
 static void view_features(struct cpuid_view *view, const struct cpuid_view_request *r)
 {
     struct cpuid_regs host = r->host(CPUID_LEAF_FEATURES, 0);
@@ -259,7 +271,10 @@ static void view_time(struct cpuid_view *view, const struct cpuid_view_request *
     uint32_t denominator, numerator, crystal_hz;
     uint32_t mhz = (uint32_t)((r->tsc_hz + 500000) / 1000000);
 
-    cpuid_view_tsc_ratio(r->tsc_hz, &denominator, &numerator, &crystal_hz);
+    if (r->apic_timer_hz)
+        measured_ratio(r, &denominator, &numerator, &crystal_hz);
+    else
+        cpuid_view_tsc_ratio(r->tsc_hz, &denominator, &numerator, &crystal_hz);
     *view_add_any(view, &view->basic[CPUID_LEAF_TSC], CPUID_STATIC) =
         (struct cpuid_regs){ denominator, numerator, crystal_hz, 0 };
     *view_add_any(view, &view->basic[CPUID_LEAF_FREQUENCY], CPUID_STATIC) =

@@ -7,6 +7,7 @@
 #include "hv/page_alloc.h"
 #include "hv/panic.h"
 #include "hv/string.h"
+#include "x86/host_apic.h"
 
 static enum hv_err take(uint64_t bytes, void **out)
 {
@@ -35,6 +36,7 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
         .apic_id = apic_id,
         .vcpus = x->vm->config->vcpus,
         .tsc_hz = arch_tsc_hz(),
+        .apic_timer_hz = x->owns_cores ? host_timer_counter_hz() : 0,
         .xcr0_supported = vmx_host_xcr0(),
         .compacted_bytes = vmx_host_compacted_bytes(),
         .xsaves = x->controls.cpu2 & CPU2_ENABLE_XSAVES_XRSTORS,

@@ -59,6 +59,8 @@ struct cpuid_view_request {
     uint32_t apic_id;
     unsigned vcpus;           /* of the VM */
     uint64_t tsc_hz;          /* as measured: what the guest is told */
+    uint64_t apic_timer_hz;   /* the local APIC's timer is the machine's and has this rate; 0: it is
+                               * software's, with that of cpuid_view_tsc_ratio */
     uint64_t xcr0_supported;  /* state components that the VM may enable */
     uint32_t compacted_bytes; /* the processor's leaf 0DH.1 EBX with just those enabled */
     bool xsaves, rdtscp, invpcid; /* what the controls let through */

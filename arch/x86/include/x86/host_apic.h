@@ -68,4 +68,8 @@ void host_timer_arm_tsc(uint64_t deadline_tsc);
 void host_timer_stop(void);
 bool host_timer_is_deadline_mode(void);
 
+/* Rate of the count-down timer, undivided; 0: it does not count. Measured at the first call (10 ms).
+ * Boot core, before it runs vCPUs. */
+uint64_t host_timer_counter_hz(void);
+
 #endif
