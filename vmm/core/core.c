@@ -71,8 +71,6 @@ void core_timer_cancel(unsigned index, struct tq_timer *timer)
 
 /* --- questions of the operator's core --- */
 
-enum core_question_state { QUESTION_NONE, QUESTION_ASKED, QUESTION_TAKEN, QUESTION_ANSWERED };
-
 static bool question_move(struct core_question *q, uint32_t from, uint32_t to)
 {
     return __atomic_compare_exchange_n(&q->state, &from, to, false, __ATOMIC_ACQ_REL,
@@ -99,7 +97,8 @@ bool core_ask(unsigned index, void (*answer)(void *context), void *context)
         answer(context);
         return true;
     }
-    /* One that was taken and never answered: the core is lost. */
+    /* An answer that came too late is over; one that was taken and never answered: the core is lost. */
+    question_move(q, QUESTION_ANSWERED, QUESTION_NONE);
     if (!hv_cores[index].online || __atomic_load_n(&q->state, __ATOMIC_ACQUIRE) != QUESTION_NONE)
         return false;
     q->answer = answer;

@@ -189,10 +189,15 @@ static void look_ring(struct monitor_visit *visit)
         print_ring(visit, most);
 }
 
+static void dump_line(void *context, const char *line)
+{
+    monitor_print(context, "%s", line);
+}
+
 static void look_dump(struct monitor_visit *visit)
 {
     if (visit->v->recorder.trace.records)
-        vmx_recorder_log_ring(visit->v);
+        vmx_recorder_dump(visit->v, dump_line, visit->m);
     else
         monitor_print(visit->m, "nothing was recorded; 'trace on' begins it");
 }

@@ -252,22 +252,31 @@ void vmx_recorder_log_last(struct vmx_vcpu *v)
     }
 }
 
-void vmx_recorder_log_ring(struct vmx_vcpu *v)
+void vmx_recorder_dump(struct vmx_vcpu *v, vmx_record_line_fn line, void *context)
 {
     const struct vmx_trace *trace = &v->recorder.trace;
     const char *name = v->vcpu.vm->config->name;
     uint64_t first = vmx_trace_first(trace, VMX_TRACE_RECORDS);
     char text[300];
 
-    hv_info("TRACE-BEGIN %s %u version=1 tsc_hz=%llu start_tsc=%llx first=%llu count=%llu", name,
-            v->vcpu.index, (unsigned long long)arch_tsc_hz(),
-            (unsigned long long)v->vm->start_tsc, (unsigned long long)first,
-            (unsigned long long)(trace->count - first));
+    hv_snprintf(text, sizeof(text),
+                "TRACE-BEGIN %s %u version=1 tsc_hz=%llu start_tsc=%llx first=%llu count=%llu", name,
+                v->vcpu.index, (unsigned long long)arch_tsc_hz(),
+                (unsigned long long)v->vm->start_tsc, (unsigned long long)first,
+                (unsigned long long)(trace->count - first));
+    line(context, text);
     for (uint64_t n = first; n < trace->count; n++) {
         vmx_trace_encode(text, sizeof(text), name, v->vcpu.index, n, vmx_trace_at(trace, n));
-        hv_info("%s", text);
+        line(context, text);
     }
-    hv_info("TRACE-END %s %u", name, v->vcpu.index);
+    hv_snprintf(text, sizeof(text), "TRACE-END %s %u", name, v->vcpu.index);
+    line(context, text);
+}
+
+static void log_line(void *context, const char *line)
+{
+    (void)context;
+    hv_info("%s", line);
 }
 
 static void log_stats(struct vmx_vcpu *v)
@@ -289,5 +298,5 @@ void vmx_recorder_log_end(struct vmx_vcpu *v)
     if (v->recorder.stats)
         log_stats(v);
     if (v->recorder.trace.records && v->vcpu.vm->config->trace == CONFIG_TRACE_DUMP)
-        vmx_recorder_log_ring(v);
+        vmx_recorder_dump(v, log_line, NULL);
 }

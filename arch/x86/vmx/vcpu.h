@@ -329,8 +329,9 @@ unsigned vmx_record_configured(const struct config_vm *config);
 void vmx_recorder_log_last(struct vmx_vcpu *v);
 /* Answers a leaf that shows statistics, if the VM has it: x86/leaves.h. */
 void vmx_recorder_leaf(struct vmx_vcpu *v, uint32_t leaf, uint32_t ecx, struct cpuid_regs *regs);
-/* All of the ring, for tools/trace. */
-void vmx_recorder_log_ring(struct vmx_vcpu *v);
+/* All of the ring, a line an exit, for tools/trace. */
+typedef void (*vmx_record_line_fn)(void *context, const char *line);
+void vmx_recorder_dump(struct vmx_vcpu *v, vmx_record_line_fn line, void *context);
 /* The VM has ended: ticks by reason, and the ring for tools/trace if the operator wants it. */
 void vmx_recorder_log_end(struct vmx_vcpu *v);
 

@@ -99,6 +99,8 @@ struct vm {
 };
 
 /* What the operator's core asks of another one: see core_ask. */
+enum core_question_state { QUESTION_NONE, QUESTION_ASKED, QUESTION_TAKEN, QUESTION_ANSWERED };
+
 struct core_question {
     uint32_t state;          /* atomic: enum core_question_state */
     void (*answer)(void *context);
