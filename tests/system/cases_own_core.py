@@ -37,7 +37,8 @@ def neighbour(sections):
 NEIGHBOUR = neighbour("cpuid,msr,insn,time,lapic,x2apic")
 # With four cores in turn Bochs is late by more than the checks of lengths of time allow.
 NEIGHBOUR_OF_MANY = neighbour("cpuid,msr,insn,x2apic")
-NEIGHBOUR_ENDS = [r"\[good\] \d+ passed, 0 failed", r"RESULT vm=good status=0 reason=debug-exit"]
+# Its status is its failures; its other lines may be torn by those of the VM beside it.
+NEIGHBOUR_ENDS = r"RESULT vm=good status=0 reason=debug-exit"
 
 
 def selftest(vcpus, cpus, **others):
@@ -75,21 +76,21 @@ TESTS = [
                  r"^ok - others spin with interrupts off", r"RESULT vm=own status=0",
                  r"all VMs have ended"]),
     Test("own-core-spins-beside-another", config(owncore(cmdline="seconds=1 then=spin"), NEIGHBOUR),
-         cpus=2, limit_s=300, until=NEIGHBOUR_ENDS[1], expect=NEIGHBOUR_ENDS),
+         cpus=2, limit_s=300, until=NEIGHBOUR_ENDS, expect=[NEIGHBOUR_ENDS]),
     Test("own-core-crashes-beside-another",
          config(owncore(cmdline="seconds=1 then=crash"), NEIGHBOUR), cpus=2, limit_s=300, status=254,
-         expect=[r"vm own: stopped: triple fault", *NEIGHBOUR_ENDS, r"all VMs have ended"]),
+         expect=[r"vm own: stopped: triple fault", NEIGHBOUR_ENDS, r"all VMs have ended"]),
     Test("own-core-misbehaves-beside-another",
          config(vm("a", "badguest.elf", "do=apic rounds=2000"),
                 vm("b", "badguest.elf", "do=msrs rounds=2000"), NEIGHBOUR_OF_MANY), cpus=4, limit_s=400, long=True,
-         expect=NEIGHBOUR_ENDS[1:], reject=[r"RESULT vm=\S+ status=(?!0 )"]),
+         expect=[NEIGHBOUR_ENDS], reject=[r"RESULT vm=\S+ status=(?!0 )"]),
     Test("own-core-storms-beside-another",
          config(vm("a", "badguest.elf", "do=nmi-storm rounds=2000"),
                 vm("b", "badguest.elf", "do=irq-storm rounds=2000"), NEIGHBOUR_OF_MANY), cpus=4, limit_s=400, long=True,
-         expect=NEIGHBOUR_ENDS[1:], reject=[r"RESULT vm=\S+ status=(?!0 )"]),
+         expect=[NEIGHBOUR_ENDS], reject=[r"RESULT vm=\S+ status=(?!0 )"]),
     Test("own-core-resets-beside-another", config(vm("a", "badguest.elf", "do=reset"), NEIGHBOUR),
-         cpus=2, limit_s=400, long=True, until=NEIGHBOUR_ENDS[1],
-         expect=[r"vm a: reset", r"vm a: reset", *NEIGHBOUR_ENDS]),
+         cpus=2, limit_s=400, long=True, until=NEIGHBOUR_ENDS,
+         expect=[r"vm a: reset", r"vm a: reset", NEIGHBOUR_ENDS]),
 
     selftest(1, 2, limit_s=400),
     selftest(2, 2, limit_s=700, long=True),
@@ -99,5 +100,5 @@ TESTS = [
                  r"RESULT vm=own status=253 reason=not-started"]),
     # The one core is kept for those who share.
     Test("own-core-none-left", config(owncore(), NEIGHBOUR), cpus=1, status=253, limit_s=300,
-         expect=[r"\[vm own\], line 2: interrupts = guest needs a core", *NEIGHBOUR_ENDS]),
+         expect=[r"\[vm own\], line 2: interrupts = guest needs a core", NEIGHBOUR_ENDS]),
 ]
