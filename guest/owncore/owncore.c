@@ -1,12 +1,12 @@
 /*
  * What a guest with interrupts = guest finds, and that it needs nobody: the local APIC is in x2APIC
- * mode and stays there, what would reach beyond the core does not, and what is the guest's own takes
- * no exit. The last is for the trace to show (trace = dump): each phase stands between two VMCALLs,
+ * mode and stays there, what would reach beyond the core does not, and what is the guest's own
+ * takes no exit. The last is for the trace to show (trace = dump): each phase stands between two VMCALLs,
  * which follow each other in the trace if nothing in the phase exits.
  *
  * Other processors, if there are any, are kicked, and left spinning with interrupts off and every
  * vector requested. `seconds=N` is the length of the idle phase (10); `then=spin` ends it all with
- * interrupts off and a loop, `then=crash` with a triple fault. The status is the number of failures.
+ * interrupts off and a loop, `then=crash` with a triple fault. The status is the failures' number.
  * SDM volume 3 "Extended XAPIC (x2APIC)", "TSC-Deadline Mode", "IA32_XAPIC_DISABLE_STATUS".
  */
 #include "guest.h"
@@ -277,8 +277,8 @@ static void kick(unsigned cpu, void (*meanwhile)(void *), const char *what)
     expect(guest_cpu_wait(cpu, 1000000) && answered == KICKS, what);
 }
 
-/* INIT puts the core to sleep in the hypervisor; the start-up message comes ever later: before, while,
- * and after it falls asleep. */
+/* INIT puts the core to sleep in the hypervisor; the start-up message comes ever later: before,
+ * while, and after it falls asleep. */
 static void start_late(unsigned cpu)
 {
     /* lock inc dword [cs:LATE_COUNT]; cli; hlt; jmp to the cli */
@@ -315,8 +315,8 @@ static void kicks(void)
 
 /* --- the end --- */
 
-/* Every vector is requested, none is taken: nothing of it may reach the hypervisor when it takes the
- * core back. */
+/* Every vector is requested, none is taken: nothing of it may reach the hypervisor when it takes
+ * the core back. */
 static void request_all(void)
 {
     cli();

@@ -1,13 +1,13 @@
 /*
- * interrupts = guest: the vCPU owns its core, and the core's local APIC is lent to it for as long as
- * its registers are in the core. The timer, EOI, TPR and self-IPIs take no exit.
+ * interrupts = guest: the vCPU owns its core, and the core's local APIC is lent to it for as long
+ * as its registers are in the core. The timer, EOI, TPR and self-IPIs take no exit.
  *
  * The APIC that software keeps (x86/lapic.h) still has the registers that exit, routes what goes to
  * several vCPUs, and holds what cannot be delivered at once. From there:
  * - an edge goes to the owner's core as an IPI, from whichever core it is raised on; no exit;
  * - a level-triggered interrupt goes by NMI kick to the owner's core, which sends it to itself and
  *   looks at EOIs until this one's, since the I/O APIC waits for it;
- * - NMI and the PIC's interrupts are injected, INIT and start-up messages emulated, as ever (event.c).
+ * - NMI and the PIC's interrupts are injected, INIT and start-up messages emulated, as ever: event.c.
  * Nothing of an APIC's state is ever saved: who leaves the core leaves it for good, or by INIT.
  *
  * `lent` may be read by any core; everything else belongs to the vCPU's core.
@@ -147,8 +147,8 @@ bool vmx_own_core_apic_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 bool vmx_own_core_tsc_write(struct vmx_vcpu *v)
 {
     if (!v->tsc_write_seen)
-        hv_warn("vm %s vCPU %u: its TSC is the machine's under interrupts = guest; what it writes to "
-                "it has no effect",
+        hv_warn("vm %s vCPU %u: its TSC is the machine's under interrupts = guest; what it writes "
+                "to it has no effect",
                 v->vcpu.vm->config->name, v->vcpu.index);
     v->tsc_write_seen = true;
     return true;

@@ -31,9 +31,9 @@ bool host_apic_is_x2apic(void);
 /* Is an interrupt with this vector being served? A spurious one is not. */
 bool host_apic_in_service(uint8_t vector);
 
-/* This core's local APIC becomes a guest's, in the state after power-up but for `spurious`, which is
- * the SVR, and for the pins and sensors, whose entries stay the host's. From here on interrupts must
- * stay closed while the hypervisor runs: what comes is the guest's. Kicks come as NMIs; one that
+/* This core's local APIC becomes a guest's, in the state after power-up but for `spurious`, which
+ * is the SVR, and for the pins and sensors, whose entries stay the host's. From here on interrupts
+ * must stay closed while the hypervisor runs: what comes is the guest's. Kicks come as NMIs; one that
  * comes outside of the guest sets the preemption timer of the current VMCS to 0. x2APIC mode,
  * TSC-deadline mode; interrupts are off. */
 void host_apic_lend(uint32_t spurious);
@@ -68,8 +68,8 @@ void host_timer_arm_tsc(uint64_t deadline_tsc);
 void host_timer_stop(void);
 bool host_timer_is_deadline_mode(void);
 
-/* Rate of the count-down timer, undivided; 0: it does not count. Measured at the first call (10 ms).
- * Boot core, before it runs vCPUs. */
+/* Rate of the count-down timer, undivided; 0: it does not count. Measured at the first call, in
+ * 10 ms. Boot core, before it runs vCPUs. */
 uint64_t host_timer_counter_hz(void);
 
 #endif
