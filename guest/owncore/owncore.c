@@ -1,8 +1,8 @@
 /*
  * What a guest with interrupts = guest finds, and that it needs nobody: the local APIC is in x2APIC
  * mode and stays there, what would reach beyond the core does not, and what is the guest's own
- * takes no exit. The last is for the trace to show (trace = dump): each phase stands between two VMCALLs,
- * which follow each other in the trace if nothing in the phase exits.
+ * takes no exit. The last is for the trace to show (trace = dump): each phase stands between two
+ * VMCALLs, which follow each other in the trace if nothing in the phase exits.
  *
  * Other processors, if there are any, are kicked, and left spinning with interrupts off and every
  * vector requested. `seconds=N` is the length of the idle phase (10); `then=spin` ends it all with

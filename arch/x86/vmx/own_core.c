@@ -7,7 +7,7 @@
  * - an edge goes to the owner's core as an IPI, from whichever core it is raised on; no exit;
  * - a level-triggered interrupt goes by NMI kick to the owner's core, which sends it to itself and
  *   looks at EOIs until this one's, since the I/O APIC waits for it;
- * - NMI and the PIC's interrupts are injected, INIT and start-up messages emulated, as ever: event.c.
+ * - NMI and the PIC's interrupts are injected, INIT and start-up messages emulated as ever: event.c.
  * Nothing of an APIC's state is ever saved: who leaves the core leaves it for good, or by INIT.
  *
  * `lent` may be read by any core; everything else belongs to the vCPU's core.

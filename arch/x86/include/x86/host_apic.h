@@ -33,8 +33,8 @@ bool host_apic_in_service(uint8_t vector);
 
 /* This core's local APIC becomes a guest's, in the state after power-up but for `spurious`, which
  * is the SVR, and for the pins and sensors, whose entries stay the host's. From here on interrupts
- * must stay closed while the hypervisor runs: what comes is the guest's. Kicks come as NMIs; one that
- * comes outside of the guest sets the preemption timer of the current VMCS to 0. x2APIC mode,
+ * must stay closed while the hypervisor runs: what comes is the guest's. Kicks come as NMIs; one
+ * that comes outside of the guest sets the preemption timer of the current VMCS to 0. x2APIC mode,
  * TSC-deadline mode; interrupts are off. */
 void host_apic_lend(uint32_t spurious);
 
