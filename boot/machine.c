@@ -132,11 +132,11 @@ static void find_time(struct boot *boot)
 }
 
 /* Adds the processors that are enabled and pass the filter; false: one could not be asked. */
-static bool list_processors(struct boot_info *info, struct mp_services *mp, UINTN all, bool bsp)
+static bool list_processors(struct boot_info *info, const struct boot_mp *mp, bool bsp)
 {
-    for (UINTN i = 0; i < all; i++) {
-        struct mp_processor processor = { 0 };
-        if (EFI_ERROR(mp->get_info(mp, i, &processor)))
+    for (UINTN i = 0; i < mp->all; i++) {
+        struct mp_processor processor;
+        if (!boot_mp_info(mp, i, &processor))
             return false;
         if (!(processor.status & MP_PROCESSOR_ENABLED) ||
             !!(processor.status & MP_PROCESSOR_IS_BSP) != bsp)
@@ -150,16 +150,12 @@ static bool list_processors(struct boot_info *info, struct mp_services *mp, UINT
 
 static void find_processors(struct boot *boot)
 {
-    EFI_GUID guid = MP_SERVICES_GUID;
-    struct mp_services *mp = NULL;
     struct boot_info *info = boot->info;
-    UINTN all = 0, enabled = 0;
-    if (EFI_ERROR(boot->services->LocateProtocol(&guid, NULL, (void **)&mp)) || !mp ||
-        EFI_ERROR(mp->get_number(mp, &all, &enabled)))
+    struct boot_mp mp;
+    if (!boot_mp_find(boot, &mp))
         return;
-    info->apic_ids_valid =
-        list_processors(info, mp, all, true) && list_processors(info, mp, all, false);
-    info->cpu_count_hint = (uint32_t)enabled;
+    info->apic_ids_valid = list_processors(info, &mp, true) && list_processors(info, &mp, false);
+    info->cpu_count_hint = (uint32_t)mp.enabled;
 }
 
 void boot_find_machine(struct boot *boot)
