@@ -16,7 +16,7 @@ GNUEFI_LIB := /usr/lib
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef
 INC    := -Ivmm/include -Iarch/x86/include -I. -I$(BUILD)/gen
-CFLAGS := -std=gnu17 -O2 -g $(WARN) $(INC) -ffreestanding -fno-builtin-printf -fshort-wchar -fpic \
+CFLAGS := -std=gnu17 -g $(WARN) $(INC) -ffreestanding -fno-builtin-printf -fshort-wchar -fpic \
           -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-stack-check \
           -fno-strict-aliasing -fvisibility=hidden -fno-asynchronous-unwind-tables \
           -fcf-protection=none -fno-tree-loop-distribute-patterns -ffile-prefix-map=$(CURDIR)=. \
@@ -31,6 +31,14 @@ OBJS     := $(C_SRCS:%.c=$(BUILD)/obj/%.o) $(ASM_SRCS:%.asm=$(BUILD)/obj/%.asm.o
             $(BUILD)/obj/gen/font.o $(BUILD)/obj/gen/lab_table.o
 
 all: $(BUILD)/BOOTX64.EFI
+
+# Small, except what runs at an exit, which is to be quick.
+$(BUILD)/obj/%.o: CFLAGS += -Os
+QUICK := arch/x86/apic/% arch/x86/emul/% arch/x86/mm/guest_walk arch/x86/vmx/apicv arch/x86/vmx/event \
+         arch/x86/vmx/exit_% arch/x86/vmx/guest_% arch/x86/vmx/hot% arch/x86/vmx/msr arch/x86/vmx/own_core% \
+         arch/x86/vmx/recorder arch/x86/vmx/run arch/x86/vmx/stats arch/x86/vmx/switch \
+         vmm/core/bus vmm/core/core vmm/core/timer_queue vmm/core/vm_clock vmm/devices/% vmm/lib/%
+$(QUICK:%=$(BUILD)/obj/%.o): CFLAGS += -O2
 
 $(BUILD)/obj/boot/%.o: boot/%.c
 	@mkdir -p $(@D)
@@ -72,12 +80,12 @@ $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
 # _entry: what the start code of gnu-efi 3.0.18 calls; older ones call efi_main themselves.
 $(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
 	@echo '  LD    $@'
-	@ld -nostdlib -znocombreloc -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
+	@ld -nostdlib -znocombreloc -zpack-relative-relocs -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
 	   -T boot/trapline.lds --build-id=none --defsym=_entry=efi_main $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
 
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
 $(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so
-	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S -j .text -j .rodata -j .rela -j .relro -j .dynamic -j .reloc -j .data -j .bss \
+	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S -j .text -j .rodata -j .relr -j .relro -j .dynamic -j .reloc -j .data -j .bss \
 	   --target=efi-app-x86_64 --subsystem=10 $< $@
 
 include guest/guest.mk
