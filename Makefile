@@ -95,15 +95,17 @@ include guest/lab/lab.mk
 HOST_CFLAGS := -std=gnu17 -O1 -g $(WARN) -Ivmm/include -Iarch/x86/include -Itests/fake -I. -DHV_DEBUG=1
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-# The first lines of a test say what it links: "// SRCS: a.c b.c" and "// LIBS: -lfoo".
+# The first lines of a test say what it links: "// SRCS: a.c b.c" and "// LIBS: -lfoo". Tests of
+# boot/ with a firmware of their own (tests/fake/uefi.h) say "// UEFI".
 srcs_of = $(shell sed -n 's,^// SRCS: *,,p' $(1))
 libs_of = $(shell sed -n 's,^// LIBS: *,,p' $(1))
+uefi_of = $(if $(shell grep -x '// UEFI' $(1)),$(BOOT_CFLAGS) -fshort-wchar)
 
 .SECONDEXPANSION:
 $(BUILD)/unit/%: tests/unit/%.c $$(call srcs_of,tests/unit/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* arch/x86/vmx/*.def arch/x86/vmx/*.h tests/fake/*)
 	@mkdir -p $(@D)
 	@echo '  TEST  $@'
-	@$(CC) $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined $< $(call srcs_of,$<) -o $@ -lcmocka $(call libs_of,$<)
+	@$(CC) $(HOST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=undefined $(call uefi_of,$<) $< $(call srcs_of,$<) -o $@ -lcmocka $(call libs_of,$<)
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $$(call srcs_of,tests/fuzz/$$*.c) $(wildcard vmm/include/hv/* arch/x86/include/x86/* arch/x86/vmx/*.def arch/x86/vmx/*.h tests/fake/*)
 	@mkdir -p $(@D)

@@ -6,8 +6,7 @@
 #include "boot/preflight_facts.h"
 #include "hv/string.h"
 
-#define PAGE_FOLDER "trapline"
-#define PAGE_FILE "trapline/preflight.txt"
+#define PAGE_FILE "preflight.txt"
 
 /* Too large for firmware's stack. */
 struct check {
@@ -31,11 +30,11 @@ static void print_page(struct boot *boot, struct check *check)
 
 static void write_page(struct boot *boot, struct check *check)
 {
-    EFI_STATUS status;
     size_t n = preflight_render(&check->report, "\r\n", check->page, sizeof(check->page));
-    if (!boot_file_write(boot, PAGE_FOLDER, PAGE_FILE, check->page, n, &status))
-        boot_print(boot, "This page could not be written to the boot volume (%s); that stops "
-                         "nothing.\n", boot_status_name(status));
+    const char *why = boot_log_write(boot, PAGE_FILE, check->page, n);
+    if (why)
+        boot_print(boot, "This page could not be written to the boot volume: %s. That stops "
+                         "nothing.\n", why);
 }
 
 /* Each reason on a line of its own; the first one is the application's. */

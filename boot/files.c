@@ -1,7 +1,7 @@
 /*
  * Files of the volume that Trapline was started from.
  *
- * Not here: which files (load.c). No lock: one core runs.
+ * Not here: which files (load.c), writing them (log_file.c). No lock: one core runs.
  * UEFI specification, "Loaded Image Protocol", "Simple File System Protocol", "File Protocol".
  */
 #include "boot/uefi.h"
@@ -13,21 +13,41 @@
 #define PROGRESS_FROM_BYTES (8u * 1024 * 1024)
 #define PROGRESS_DOTS 16
 
-bool boot_volume_open(struct boot *boot)
+/* The file system of the device that the image came from. */
+static EFI_STATUS volume_find(struct boot *boot, EFI_LOADED_IMAGE **loaded,
+                              EFI_FILE_IO_INTERFACE **volume)
 {
     EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
     EFI_GUID file_system_guid = SIMPLE_FILE_SYSTEM_PROTOCOL;
-    EFI_LOADED_IMAGE *loaded = NULL;
-    EFI_FILE_IO_INTERFACE *volume = NULL;
-
+    *loaded = NULL;
     EFI_STATUS status =
-        boot->services->HandleProtocol(boot->image, &loaded_image_guid, (void **)&loaded);
-    if (EFI_ERROR(status) || !loaded->DeviceHandle)
+        boot->services->HandleProtocol(boot->image, &loaded_image_guid, (void **)loaded);
+    if (EFI_ERROR(status))
+        *loaded = NULL;
+    if (!*loaded || !(*loaded)->DeviceHandle)
+        return EFI_NOT_FOUND;
+    return boot->services->HandleProtocol((*loaded)->DeviceHandle, &file_system_guid,
+                                          (void **)volume);
+}
+
+EFI_STATUS boot_volume_root(struct boot *boot, EFI_FILE_PROTOCOL **root)
+{
+    EFI_LOADED_IMAGE *loaded;
+    EFI_FILE_IO_INTERFACE *volume = NULL;
+    EFI_STATUS status = volume_find(boot, &loaded, &volume);
+    *root = NULL;
+    return EFI_ERROR(status) ? status : volume->OpenVolume(volume, root);
+}
+
+bool boot_volume_open(struct boot *boot)
+{
+    EFI_LOADED_IMAGE *loaded;
+    EFI_FILE_IO_INTERFACE *volume = NULL;
+    EFI_STATUS status = volume_find(boot, &loaded, &volume);
+    if (!loaded || !loaded->DeviceHandle)
         return boot_refuse(boot, "firmware does not say from which volume Trapline was started; "
                                  "start it from a FAT volume that also holds \\%s",
                            BOOT_CONFIG_FILE);
-    status = boot->services->HandleProtocol(loaded->DeviceHandle, &file_system_guid,
-                                            (void **)&volume);
     if (EFI_ERROR(status))
         return boot_refuse(boot, "the device that Trapline was started from has no file system "
                                  "that firmware can read (%s); start it from a FAT volume",
@@ -47,8 +67,7 @@ void boot_volume_close(struct boot *boot)
     boot->root = NULL;
 }
 
-/* To the form that firmware wants: UCS-2, backslashes, from the root. */
-static bool path_translate(const char *path, CHAR16 out[CONFIG_PATH_BYTES + 1])
+bool boot_path_translate(const char *path, CHAR16 out[CONFIG_PATH_BYTES + 1])
 {
     out[0] = '\\';
     while (*path == '/' || *path == '\\')
@@ -132,7 +151,7 @@ bool boot_file_read(struct boot *boot, const char *what, const char *path, uint6
 {
     CHAR16 name[CONFIG_PATH_BYTES + 1];
     EFI_FILE_PROTOCOL *file = NULL;
-    if (!path_translate(path, name))
+    if (!boot_path_translate(path, name))
         return boot_refuse(boot, "%s '%s' is no name that a FAT volume can hold", what, path);
     EFI_STATUS status = boot->root->Open(boot->root, &file, name, EFI_FILE_MODE_READ, 0);
     if (status == EFI_NOT_FOUND)
@@ -143,42 +162,4 @@ bool boot_file_read(struct boot *boot, const char *what, const char *path, uint6
     bool ok = read_open_file(boot, what, path, file, most_bytes, out);
     file->Close(file);
     return ok;
-}
-
-static EFI_STATUS open_for_writing(struct boot *boot, const char *path, uint64_t attributes,
-                                   EFI_FILE_PROTOCOL **file)
-{
-    CHAR16 name[CONFIG_PATH_BYTES + 1];
-    if (!path_translate(path, name))
-        return EFI_INVALID_PARAMETER;
-    return boot->root->Open(boot->root, file, name,
-                            EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE,
-                            attributes);
-}
-
-bool boot_file_write(struct boot *boot, const char *directory, const char *path, const char *text,
-                     size_t bytes, EFI_STATUS *status)
-{
-    EFI_FILE_PROTOCOL *file = NULL;
-    *status = open_for_writing(boot, directory, EFI_FILE_DIRECTORY, &file);
-    if (EFI_ERROR(*status))
-        return false;
-    file->Close(file);
-
-    /* A longer file of an earlier start would keep its tail: it is deleted first. */
-    *status = open_for_writing(boot, path, 0, &file);
-    if (EFI_ERROR(*status))
-        return false;
-    file->Delete(file);
-    *status = open_for_writing(boot, path, 0, &file);
-    if (EFI_ERROR(*status))
-        return false;
-    UINTN written = bytes;
-    *status = file->Write(file, &written, (void *)text);
-    if (!EFI_ERROR(*status) && written != bytes)
-        *status = EFI_VOLUME_FULL;
-    if (!EFI_ERROR(*status))
-        *status = file->Flush(file);
-    file->Close(file);
-    return !EFI_ERROR(*status);
 }

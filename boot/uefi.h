@@ -64,6 +64,13 @@ void boot_free_all(struct boot *boot);
 bool boot_volume_open(struct boot *boot);
 void boot_volume_close(struct boot *boot);
 
+/* The same for those who only want to write a log: nothing is recorded where it fails. */
+EFI_STATUS boot_volume_root(struct boot *boot, EFI_FILE_PROTOCOL **root);
+
+/* A path to the form that firmware wants: UCS-2, backslashes, from the root. False: it is too long,
+ * or no UTF-8 that UCS-2 can hold. */
+bool boot_path_translate(const char *path, CHAR16 out[CONFIG_PATH_BYTES + 1]);
+
 /* Where a file that was read lies. */
 struct boot_bytes {
     uint64_t start, bytes;
@@ -75,15 +82,23 @@ struct boot_bytes {
 bool boot_file_read(struct boot *boot, const char *what, const char *path, uint64_t most_bytes,
                     struct boot_bytes *out);
 
-/* Writes a file of the volume, replacing it; folders on the way are made. False: *status says
- * why (nothing is recorded: not to be able to write is no reason not to start). */
-bool boot_file_write(struct boot *boot, const char *directory, const char *path, const char *text,
-                     size_t bytes, EFI_STATUS *status);
-
 /* Reads \trapline.cfg into boot->info->config. */
 bool boot_load_config(struct boot *boot);
 /* Reads every file that the config names into boot->info->files, each once. */
 bool boot_load_files(struct boot *boot);
+
+/* --- what Trapline leaves on the volume (log_file.c) --- */
+
+/* Replaces \trapline\NAME on the boot volume by `text`, and has it written out; the folder is made
+ * where it is missing. The volume need not be open; boot services must be alive. Returns NULL, or
+ * why it could not be done, to be put behind "could not be written: ". Nothing is recorded as a
+ * refusal: not to be able to write is no reason not to start. What was written of a file that
+ * could not be finished is deleted again. */
+const char *boot_log_write(struct boot *boot, const char *name, const char *text, size_t bytes);
+
+/* Reads up to `most` bytes of \trapline\NAME. Returns how many; 0: it is not there, is empty, or
+ * can't be read. */
+size_t boot_log_read(struct boot *boot, const char *name, char *out, size_t most);
 
 /* --- the machine (machine.c) --- */
 
