@@ -23,22 +23,6 @@ struct core_table {
     uint32_t ready; /* atomic: places that are filled */
 };
 
-static uint64_t source_rdmsr(void *context, uint32_t index)
-{
-    (void)context;
-    return rdmsr(index);
-}
-
-static void source_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-    struct cpuid_regs r = cpuid(leaf, subleaf);
-    (void)context;
-    out[0] = r.eax;
-    out[1] = r.ebx;
-    out[2] = r.ecx;
-    out[3] = r.edx;
-}
-
 static uint32_t own_apic_id(void)
 {
     if (cpuid(CPUID_LEAF_VENDOR, 0).eax >= CPUID_LEAF_TOPOLOGY) {
@@ -52,13 +36,12 @@ static uint32_t own_apic_id(void)
 /* Runs on each core. IA32_FEATURE_CONTROL and the capability MSRs exist where CPUID reports VMX. */
 static void ask_core(struct core_table *table)
 {
-    const struct vmx_caps_source source = { source_rdmsr, source_cpuid, NULL };
     uint32_t place = __atomic_fetch_add(&table->next, 1, __ATOMIC_RELAXED);
     if (place >= PREFLIGHT_MAX_CORES)
         return;
     struct preflight_core *core = &table->cores[place];
     core->apic_id = own_apic_id();
-    core->vmx = vmx_caps_read(&core->caps, &source) == HV_OK;
+    core->vmx = vmx_caps_read(&core->caps, &vmx_caps_machine) == HV_OK;
     if (core->vmx)
         core->feature_control = rdmsr(MSR_IA32_FEATURE_CONTROL);
     __atomic_fetch_add(&table->ready, 1, __ATOMIC_RELEASE);

@@ -40,28 +40,9 @@ uint32_t vmx_host_compacted_bytes(void)
     return host.compacted_bytes;
 }
 
-static uint64_t source_rdmsr(void *context, uint32_t index)
-{
-    (void)context;
-    return rdmsr(index);
-}
-
-static void source_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-    struct cpuid_regs r = cpuid(leaf, subleaf);
-
-    (void)context;
-    out[0] = r.eax;
-    out[1] = r.ebx;
-    out[2] = r.ecx;
-    out[3] = r.edx;
-}
-
-static const struct vmx_caps_source caps_source = { source_rdmsr, source_cpuid, NULL };
-
 enum hv_err vmx_core_caps(struct vmx_caps *caps)
 {
-    return vmx_caps_read(caps, &caps_source);
+    return vmx_caps_read(caps, &vmx_caps_machine);
 }
 
 /* Components whose state XSAVE's standard format holds and that need nothing else of us. */
@@ -137,7 +118,7 @@ enum hv_err vmx_core_enable(const char **why)
     enum hv_err err;
 
     *why = "the processor has no VT-x";
-    err = vmx_caps_read(&caps, &caps_source);
+    err = vmx_core_caps(&caps);
     if (err != HV_OK)
         return err;
     err = host_feature_control_enable(why);

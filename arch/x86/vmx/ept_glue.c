@@ -34,17 +34,11 @@ static uint64_t *ept_page_pointer(void *context, hpa_t hpa)
     return (uint64_t *)hpa.v;
 }
 
-static uint64_t mtrr_rdmsr(void *context, uint32_t index)
-{
-    (void)context;
-    return rdmsr(index);
-}
-
 static enum hv_err read_mtrrs(struct mtrr_state *mtrr)
 {
     bool present = cpuid(CPUID_LEAF_FEATURES, 0).edx & CPUID_1_EDX_MTRR;
 
-    return mtrr_read(mtrr, mtrr_rdmsr, NULL, vmx_host_caps()->physical_address_bits, present, false);
+    return mtrr_read(mtrr, vmx_caps_machine.rdmsr, NULL, vmx_host_caps()->physical_address_bits, present, false);
 }
 
 static struct ept_features features_of(const struct vmx_vm *x)

@@ -111,6 +111,9 @@ struct vmx_caps_source {
     void *context;
 };
 
+/* The core that asks. */
+extern const struct vmx_caps_source vmx_caps_machine;
+
 /* Reads everything; touches only MSRs that the ones before say exist. HV_ERR_UNSUPPORTED, with
  * `caps` zeroed, when CPUID reports no VMX. */
 HV_MUST_CHECK enum hv_err vmx_caps_read(struct vmx_caps *caps,
