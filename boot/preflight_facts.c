@@ -127,8 +127,9 @@ static enum preflight_secure_boot secure_boot_state(struct boot *boot)
 static void collect_ports(struct boot *boot, struct preflight_facts *facts)
 {
     for (unsigned i = 0; i < UART_HOST_PORTS; i++) {
+        const struct uart_place place = uart_host_legacy_place(uart_host_bases[i]);
         EFI_TPL before = boot->services->RaiseTPL(TPL_HIGH_LEVEL);
-        facts->serial[i] = uart_host_probe(&hv_machine_ports, uart_host_bases[i]);
+        facts->serial[i] = uart_host_probe(&hv_machine_access, &place);
         boot->services->RestoreTPL(before);
     }
     facts->keyboard_controller = in8(I8042_STATUS) != I8042_ABSENT;

@@ -38,70 +38,106 @@ enum {
 
 const uint16_t uart_host_bases[UART_HOST_PORTS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 
-static bool wait_for(const struct hv_ports *ports, uint16_t base, uint8_t bits)
+struct uart_place uart_host_legacy_place(uint16_t base)
+{
+    return (struct uart_place){ HV_SPACE_PORT, 1, 1, base, DIVISOR_115200 };
+}
+
+uint64_t uart_place_bytes(const struct uart_place *place)
+{
+    return (uint64_t)UART_MSR * place->stride_bytes + place->access_bytes;
+}
+
+static uint8_t reg_read(const struct hv_access *access, const struct uart_place *place, unsigned reg)
+{
+    return (uint8_t)access->read(access->ctx, place->space, place->base + reg * place->stride_bytes,
+                                 place->access_bytes);
+}
+
+static void reg_write(const struct hv_access *access, const struct uart_place *place, unsigned reg,
+                      uint8_t value)
+{
+    access->write(access->ctx, place->space, place->base + reg * place->stride_bytes,
+                  place->access_bytes, value);
+}
+
+static bool wait_for(const struct hv_access *access, const struct uart_place *place, uint8_t bits)
 {
     for (unsigned i = 0; i < WAIT_TRIES; i++) {
-        uint8_t status = ports_in8(ports, base + UART_LSR);
+        uint8_t status = reg_read(access, place, UART_LSR);
         if (status == LSR_ABSENT)
             return false;
         if ((status & bits) == bits)
             return true;
-        ports->pause(ports->ctx);
+        access->pause(access->ctx);
     }
     return false;
 }
 
-static bool loops_lines(const struct hv_ports *ports, uint16_t base)
+static bool loops_lines(const struct hv_access *access, const struct uart_place *place)
 {
-    ports_out8(ports, base + UART_MCR, MCR_LOOP_RTS_OUT2);
-    if ((ports_in8(ports, base + UART_MSR) & MSR_LINES) != MSR_CTS_DCD)
+    reg_write(access, place, UART_MCR, MCR_LOOP_RTS_OUT2);
+    if ((reg_read(access, place, UART_MSR) & MSR_LINES) != MSR_CTS_DCD)
         return false;
-    ports_out8(ports, base + UART_MCR, MCR_LOOP_DTR_OUT1);
-    return (ports_in8(ports, base + UART_MSR) & MSR_LINES) == MSR_DSR_RI;
+    reg_write(access, place, UART_MCR, MCR_LOOP_DTR_OUT1);
+    return (reg_read(access, place, UART_MSR) & MSR_LINES) == MSR_DSR_RI;
 }
 
-static bool loops_byte(const struct hv_ports *ports, uint16_t base, uint8_t byte)
+static bool loops_byte(const struct hv_access *access, const struct uart_place *place, uint8_t byte)
 {
     /* What the far end sent before is not ours. */
     for (unsigned i = 0; i <= FIFO_BYTES; i++) {
-        if (!(ports_in8(ports, base + UART_LSR) & LSR_DATA_READY))
+        if (!(reg_read(access, place, UART_LSR) & LSR_DATA_READY))
             break;
-        ports_in8(ports, base + UART_DATA);
+        reg_read(access, place, UART_DATA);
     }
-    ports_out8(ports, base + UART_DATA, byte);
-    return wait_for(ports, base, LSR_DATA_READY) && ports_in8(ports, base + UART_DATA) == byte;
+    reg_write(access, place, UART_DATA, byte);
+    return wait_for(access, place, LSR_DATA_READY) && reg_read(access, place, UART_DATA) == byte;
 }
 
-bool uart_host_probe(const struct hv_ports *ports, uint16_t base)
+bool uart_host_probe(const struct hv_access *access, const struct uart_place *place)
 {
-    if (ports_in8(ports, base + UART_LSR) == LSR_ABSENT || !wait_for(ports, base, LSR_ALL_EMPTY))
+    if (reg_read(access, place, UART_LSR) == LSR_ABSENT || !wait_for(access, place, LSR_ALL_EMPTY))
         return false;
-    uint8_t lcr = ports_in8(ports, base + UART_LCR);
-    ports_out8(ports, base + UART_LCR, lcr & (uint8_t)~LCR_DLAB);
-    uint8_t ier = ports_in8(ports, base + UART_IER);
-    uint8_t mcr = ports_in8(ports, base + UART_MCR);
-    ports_out8(ports, base + UART_IER, 0);
+    uint8_t lcr = reg_read(access, place, UART_LCR);
+    reg_write(access, place, UART_LCR, lcr & (uint8_t)~LCR_DLAB);
+    uint8_t ier = reg_read(access, place, UART_IER);
+    uint8_t mcr = reg_read(access, place, UART_MCR);
+    reg_write(access, place, UART_IER, 0);
 
-    bool found = loops_lines(ports, base) && loops_byte(ports, base, 0xa5) &&
-                 loops_byte(ports, base, 0x5a);
+    bool found = loops_lines(access, place) && loops_byte(access, place, 0xa5) &&
+                 loops_byte(access, place, 0x5a);
 
-    ports_out8(ports, base + UART_MCR, mcr);
-    ports_out8(ports, base + UART_IER, ier);
-    ports_out8(ports, base + UART_LCR, lcr);
+    reg_write(access, place, UART_MCR, mcr);
+    reg_write(access, place, UART_IER, ier);
+    reg_write(access, place, UART_LCR, lcr);
     return found;
 }
 
-void uart_host_init(struct uart_host *uart, const struct hv_ports *ports, uint16_t base)
+/* With the divisor latch open. */
+static void set_divisor(const struct hv_access *access, const struct uart_place *place)
 {
-    *uart = (struct uart_host){ .ports = ports, .base = base };
-    (void)wait_for(ports, base, LSR_ALL_EMPTY); /* firmware's last words, if they come */
-    ports_out8(ports, base + UART_LCR, LCR_8N1 | LCR_DLAB);
-    ports_out8(ports, base + UART_DATA, DIVISOR_115200);
-    ports_out8(ports, base + UART_IER, 0);
-    ports_out8(ports, base + UART_LCR, LCR_8N1);
-    ports_out8(ports, base + UART_IER, 0);
-    ports_out8(ports, base + UART_FCR, FCR_ENABLE_AND_CLEAR);
-    ports_out8(ports, base + UART_MCR, MCR_DTR_RTS_OUT2);
+    unsigned divisor = place->divisor;
+
+    if (divisor == 0)
+        divisor = reg_read(access, place, UART_DATA) | reg_read(access, place, UART_IER) << 8;
+    if (divisor == 0 || divisor == UINT16_MAX)
+        divisor = DIVISOR_115200;
+    reg_write(access, place, UART_DATA, (uint8_t)divisor);
+    reg_write(access, place, UART_IER, (uint8_t)(divisor >> 8));
+}
+
+void uart_host_init(struct uart_host *uart, const struct hv_access *access,
+                    const struct uart_place *place)
+{
+    *uart = (struct uart_host){ .access = access, .place = *place };
+    (void)wait_for(access, place, LSR_ALL_EMPTY); /* firmware's last words, if they come */
+    reg_write(access, place, UART_LCR, LCR_8N1 | LCR_DLAB);
+    set_divisor(access, place);
+    reg_write(access, place, UART_LCR, LCR_8N1);
+    reg_write(access, place, UART_IER, 0);
+    reg_write(access, place, UART_FCR, FCR_ENABLE_AND_CLEAR);
+    reg_write(access, place, UART_MCR, MCR_DTR_RTS_OUT2);
 }
 
 /* Makes room for at least one byte. A port that has stalled is asked once, not waited for. */
@@ -110,9 +146,9 @@ static bool make_room(struct uart_host *uart)
     if (uart->room > 0)
         return true;
     if (uart->stalled)
-        uart->stalled = !(ports_in8(uart->ports, uart->base + UART_LSR) & LSR_THR_EMPTY);
+        uart->stalled = !(reg_read(uart->access, &uart->place, UART_LSR) & LSR_THR_EMPTY);
     else
-        uart->stalled = !wait_for(uart->ports, uart->base, LSR_THR_EMPTY);
+        uart->stalled = !wait_for(uart->access, &uart->place, LSR_THR_EMPTY);
     uart->room = uart->stalled ? 0 : FIFO_BYTES;
     return !uart->stalled;
 }
@@ -124,17 +160,17 @@ void uart_host_write(struct uart_host *uart, const char *bytes, size_t n)
             uart->dropped_bytes += n - i;
             return;
         }
-        ports_out8(uart->ports, uart->base + UART_DATA, (uint8_t)bytes[i]);
+        reg_write(uart->access, &uart->place, UART_DATA, (uint8_t)bytes[i]);
         uart->room--;
     }
 }
 
 int uart_host_read(struct uart_host *uart)
 {
-    uint8_t status = ports_in8(uart->ports, uart->base + UART_LSR);
+    uint8_t status = reg_read(uart->access, &uart->place, UART_LSR);
     if (status == LSR_ABSENT || !(status & LSR_DATA_READY))
         return -1;
-    return ports_in8(uart->ports, uart->base + UART_DATA);
+    return reg_read(uart->access, &uart->place, UART_DATA);
 }
 
 static void backend_write(void *ctx, const char *bytes, size_t n)

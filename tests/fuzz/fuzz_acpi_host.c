@@ -1,4 +1,4 @@
-// SRCS: arch/x86/cpu/acpi_host.c arch/x86/cpu/acpi_s5.c
+// SRCS: arch/x86/cpu/acpi_host.c arch/x86/cpu/acpi_s5.c arch/x86/cpu/acpi_spcr.c drivers/uart16550_host.c
 /*
  * The machine's ACPI tables, as any bytes. Each mapping is a copy of exactly the bytes that were
  * asked for, so that a read beyond them is seen. Checksums are repaired in the copies: a fuzzer

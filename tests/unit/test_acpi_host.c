@@ -1,4 +1,4 @@
-// SRCS: arch/x86/cpu/acpi_host.c arch/x86/cpu/acpi_s5.c
+// SRCS: arch/x86/cpu/acpi_host.c arch/x86/cpu/acpi_s5.c arch/x86/cpu/acpi_spcr.c drivers/uart16550_host.c
 /*
  * The reader of the machine's ACPI tables, with tables built here byte by byte from the ACPI
  * specification's offsets, and what must happen when each of them lies.
@@ -586,6 +586,139 @@ static void test_root_with_too_many_entries(void **state)
     assert_int_equal(host.hpet_address, 0);
 }
 
+/* --- SPCR: Microsoft "Serial Port Console Redirection Table" --- */
+
+/* A table of the given revision with its port at a generic address. */
+static uint32_t spcr(uint8_t revision, uint8_t interface, uint8_t space, uint8_t bits,
+                     uint8_t access, uint64_t address)
+{
+    uint32_t t = table("SPCR", revision >= 4 ? 90 : 80, revision, true);
+    at(t)[36] = interface;
+    at(t)[40] = space;
+    at(t)[41] = bits;
+    at(t)[43] = access;
+    put(at(t) + 44, address, 8);
+    at(t)[58] = 7;
+    put(at(t) + 64, 0xffffffff, 4); /* no PCI function */
+    seal(t);
+    return t;
+}
+
+static struct uart_place spcr_place(uint8_t space, uint8_t bits, uint8_t access, uint64_t address)
+{
+    setup(NULL);
+    spcr(2, 0, space, bits, access, address);
+    return parse(true).spcr.place;
+}
+
+static void test_spcr_legacy_port(void **state)
+{
+    (void)state;
+    uint32_t t = spcr(1, 0, 1, 8, 0, 0x2f8);
+    struct acpi_host host = parse(true);
+    assert_true(host.spcr.present);
+    assert_false(host.spcr.on_pci);
+    assert_int_equal(host.spcr.place.space, HV_SPACE_PORT);
+    assert_int_equal(host.spcr.place.base, 0x2f8);
+    assert_int_equal(host.spcr.place.stride_bytes, 1);
+    assert_int_equal(host.spcr.place.access_bytes, 1);
+    assert_int_equal(host.spcr.place.divisor, 1);
+    static const struct { uint8_t code; uint16_t divisor; } rates[] = {
+        { 0, 0 }, { 3, 12 }, { 4, 6 }, { 5, 0 }, { 6, 2 }, { 7, 1 }, { 8, 0 },
+    };
+    for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+        at(t)[58] = rates[i].code;
+        seal(t);
+        assert_int_equal(parse(true).spcr.place.divisor, rates[i].divisor);
+    }
+}
+
+static void test_spcr_in_memory(void **state)
+{
+    (void)state;
+    struct uart_place place = spcr_place(0, 32, 3, UINT64_C(0x1fe032000));
+    assert_int_equal(place.space, HV_SPACE_MEMORY);
+    assert_int_equal(place.base, UINT64_C(0x1fe032000));
+    assert_int_equal(place.stride_bytes, 4);
+    assert_int_equal(place.access_bytes, 4);
+    assert_int_equal(place.divisor, 0); /* nobody says what its clock is */
+    static const struct { uint8_t bits, access, stride_is, access_is; } widths[] = {
+        { 8, 0, 1, 1 },  { 8, 1, 1, 1 },  { 32, 0, 4, 4 }, { 32, 1, 4, 1 },
+        { 16, 2, 2, 2 }, { 8, 3, 4, 4 },  { 64, 3, 8, 4 }, { 64, 4, 8, 4 },
+        { 0, 0, 1, 1 },  { 0, 3, 4, 4 },  { 12, 1, 1, 1 }, { 255, 9, 1, 1 },
+        { 24, 0, 1, 1 },
+    };
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        place = spcr_place(0, widths[i].bits, widths[i].access, 0xfe032000);
+        assert_int_equal(place.stride_bytes, widths[i].stride_is);
+        assert_int_equal(place.access_bytes, widths[i].access_is);
+    }
+}
+
+static void test_spcr_clock_and_precise_rate(void **state)
+{
+    (void)state;
+    uint32_t t = spcr(4, 0x12, 0, 32, 3, 0xfe032000);
+    put(at(t) + 76, 48000000, 4);
+    seal(t);
+    assert_int_equal(parse(true).spcr.place.divisor, 26); /* 115200 by its code */
+    put(at(t) + 80, 1500000, 4);
+    seal(t);
+    assert_int_equal(parse(true).spcr.place.divisor, 2);
+    put(at(t) + 80, 3000001, 4); /* faster than the clock allows */
+    seal(t);
+    assert_int_equal(parse(true).spcr.place.divisor, 0);
+    put(at(t) + 80, UINT32_MAX, 4);
+    seal(t);
+    assert_int_equal(parse(true).spcr.place.divisor, 0);
+    put(at(t) + 76, UINT32_MAX, 4);
+    put(at(t) + 80, 1, 4); /* a divisor of more than 16 bits */
+    seal(t);
+    assert_int_equal(parse(true).spcr.place.divisor, 0);
+}
+
+static void test_spcr_on_pci(void **state)
+{
+    (void)state;
+    uint32_t t = spcr(2, 1, 1, 8, 1, 0xf0a0);
+    put(at(t) + 64, 0x02e0, 2);
+    put(at(t) + 66, 0x8086, 2);
+    at(t)[68] = 5;
+    at(t)[69] = 0xf6; /* 22, and bits that no device number has */
+    at(t)[70] = 3;
+    at(t)[75] = 2;
+    seal(t);
+    struct acpi_spcr found = parse(true).spcr;
+    assert_true(found.on_pci);
+    assert_int_equal(found.pci.bus, 5);
+    assert_int_equal(found.pci.device, 22);
+    assert_int_equal(found.pci.function, 3);
+    assert_int_equal(found.pci.segment, 2);
+    put(at(t) + 64, 0, 4); /* some firmware writes zeros where it means none */
+    seal(t);
+    assert_false(parse(true).spcr.on_pci);
+}
+
+static void test_spcr_that_is_of_no_use(void **state)
+{
+    (void)state;
+    static const struct { uint8_t interface, space; uint64_t address; } bad[] = {
+        { 3, 0, 0x09000000 },  /* an ARM PL011 */
+        { 0xff, 1, 0x3f8 },    { 0, 2, 0x3f8 },          { 0, 1, 0 },
+        { 0, 1, 0x10000 },     { 0, 1, 0xfffe },         { 0, 0, 0 },
+        { 0, 0, UINT64_MAX },  { 0, 0, UINT64_MAX - 3 },
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        setup(NULL);
+        spcr(2, bad[i].interface, bad[i].space, 8, 1, bad[i].address);
+        assert_false(parse(true).spcr.present);
+    }
+    assert_int_equal(spcr_place(0, 32, 3, 0xfe032002).base, 0); /* not aligned */
+    setup(NULL);
+    table("SPCR", 75, 1, true);
+    assert_false(parse(true).spcr.present);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +739,11 @@ int main(void)
         cmocka_unit_test_setup(test_s5_nonsense, setup),
         cmocka_unit_test_setup(test_hpet, setup),
         cmocka_unit_test_setup(test_mcfg, setup),
+        cmocka_unit_test_setup(test_spcr_legacy_port, setup),
+        cmocka_unit_test_setup(test_spcr_in_memory, setup),
+        cmocka_unit_test_setup(test_spcr_clock_and_precise_rate, setup),
+        cmocka_unit_test_setup(test_spcr_on_pci, setup),
+        cmocka_unit_test_setup(test_spcr_that_is_of_no_use, setup),
         cmocka_unit_test_setup(test_dmar_and_strangers, setup),
         cmocka_unit_test_setup(test_root_with_too_many_entries, setup),
     };

@@ -110,17 +110,48 @@ static void fake_pause(void *ctx)
     (void)ctx;
 }
 
-static struct hv_ports ports_of(struct fake_uart *u)
+/* The registers lie 4 bytes apart in memory, or one after the other at I/O ports. */
+#define MMIO_BASE UINT64_C(0xfe032000)
+#define STRIDE 4u
+static const struct uart_place in_memory = { HV_SPACE_MEMORY, STRIDE, 4, MMIO_BASE, 0 };
+static const struct uart_place com1 = { HV_SPACE_PORT, 1, 1, 0x3f8, 1 };
+
+static uint16_t port_of(enum hv_space space, uint64_t address, unsigned bytes)
 {
-    return (struct hv_ports){ fake_in8, fake_out8, fake_pause, u };
+    if (space == HV_SPACE_PORT) {
+        assert_int_equal(bytes, 1);
+        assert_in_range(address, 0x3f8, 0x3ff);
+        return (uint16_t)address;
+    }
+    assert_int_equal(bytes, 4);
+    assert_in_range(address, MMIO_BASE, MMIO_BASE + 7 * STRIDE);
+    assert_int_equal((address - MMIO_BASE) % STRIDE, 0);
+    return (uint16_t)(0x3f8 + (address - MMIO_BASE) / STRIDE);
+}
+
+static uint32_t fake_read(void *ctx, enum hv_space space, uint64_t address, unsigned bytes)
+{
+    uint8_t value = fake_in8(ctx, port_of(space, address, bytes));
+    return space == HV_SPACE_PORT ? value : 0xa5a5a500 | value; /* the lanes above are undefined */
+}
+
+static void fake_write(void *ctx, enum hv_space space, uint64_t address, unsigned bytes,
+                       uint32_t value)
+{
+    fake_out8(ctx, port_of(space, address, bytes), (uint8_t)value);
+}
+
+static struct hv_access access_of(struct fake_uart *u)
+{
+    return (struct hv_access){ fake_read, fake_write, NULL, fake_pause, NULL, u };
 }
 
 static void test_probe_finds_and_leaves_alone(void **state)
 {
     (void)state;
     struct fake_uart u = { .lcr = 0x83, .mcr = 0x0b, .ier = 5, .rx = 'x', .rx_full = true };
-    struct hv_ports ports = ports_of(&u);
-    assert_true(uart_host_probe(&ports, 0x3f8));
+    struct hv_access access = access_of(&u);
+    assert_true(uart_host_probe(&access, &com1));
     assert_int_equal(u.lcr, 0x83);
     assert_int_equal(u.mcr, 0x0b);
     assert_int_equal(u.ier, 5);
@@ -134,8 +165,8 @@ static void test_probe_refuses_what_is_no_port(void **state)
                                          WRONG_BYTE, NEVER_EMPTY };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         struct fake_uart u = { .fault = faults[i], .lcr = 3, .mcr = 8 };
-        struct hv_ports ports = ports_of(&u);
-        assert_false(uart_host_probe(&ports, 0x3f8));
+        struct hv_access access = access_of(&u);
+        assert_false(uart_host_probe(&access, &com1));
         assert_int_equal(u.lcr, 3);
         assert_int_equal(u.mcr, 8);
     }
@@ -145,9 +176,9 @@ static void test_init_sets_115200_8n1(void **state)
 {
     (void)state;
     struct fake_uart u = { .ier = 0xf };
-    struct hv_ports ports = ports_of(&u);
+    struct hv_access access = access_of(&u);
     struct uart_host uart;
-    uart_host_init(&uart, &ports, 0x3f8);
+    uart_host_init(&uart, &access, &com1);
     assert_int_equal(u.dll, 1);
     assert_int_equal(u.dlm, 0);
     assert_int_equal(u.lcr, 3);
@@ -160,12 +191,12 @@ static void test_write_fills_the_fifo_and_waits(void **state)
 {
     (void)state;
     struct fake_uart u = { .drain_after = 20 };
-    struct hv_ports ports = ports_of(&u);
+    struct hv_access access = access_of(&u);
     struct uart_host uart;
     char text[100];
     for (unsigned i = 0; i < sizeof(text); i++)
         text[i] = (char)(' ' + i % 64);
-    uart_host_init(&uart, &ports, 0x3f8);
+    uart_host_init(&uart, &access, &com1);
     uart_host_write(&uart, text, sizeof(text));
     assert_int_equal(u.sent_count, sizeof(text));
     assert_memory_equal(u.sent, text, sizeof(text));
@@ -176,10 +207,10 @@ static void test_a_stalled_port_costs_one_wait_and_recovers(void **state)
 {
     (void)state;
     struct fake_uart u = { .drain_after = 1 };
-    struct hv_ports ports = ports_of(&u);
+    struct hv_access access = access_of(&u);
     struct uart_host uart;
     struct hv_console_backend backend = uart_host_backend(&uart);
-    uart_host_init(&uart, &ports, 0x3f8);
+    uart_host_init(&uart, &access, &com1);
     u.fault = NEVER_EMPTY;
     backend.write(backend.ctx, "abc", 3);
     assert_int_equal(uart.dropped_bytes, 3);
@@ -197,10 +228,10 @@ static void test_read(void **state)
 {
     (void)state;
     struct fake_uart u = { 0 };
-    struct hv_ports ports = ports_of(&u);
+    struct hv_access access = access_of(&u);
     struct uart_host uart;
     struct hv_console_backend backend = uart_host_backend(&uart);
-    uart_host_init(&uart, &ports, 0x3f8);
+    uart_host_init(&uart, &access, &com1);
     assert_int_equal(backend.read(backend.ctx), -1);
     u.rx = 0xe4;
     u.rx_full = true;
@@ -208,6 +239,50 @@ static void test_read(void **state)
     assert_int_equal(backend.read(backend.ctx), -1);
     u.fault = ABSENT; /* a port that goes away does not type 0xff for ever */
     assert_int_equal(backend.read(backend.ctx), -1);
+}
+
+static void test_registers_in_memory(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .dll = 0x1a, .dlm = 0x01, .lcr = 3 };
+    struct hv_access access = access_of(&u);
+    struct uart_host uart;
+    assert_true(uart_host_probe(&access, &in_memory));
+    uart_host_init(&uart, &access, &in_memory);
+    assert_int_equal(u.dll, 0x1a); /* nobody knows its clock: the rate stays */
+    assert_int_equal(u.dlm, 0x01);
+    uart_host_write(&uart, "hello", 5);
+    assert_memory_equal(u.sent, "hello", 5);
+    u.rx = 'k';
+    u.rx_full = true;
+    assert_int_equal(uart_host_read(&uart), 'k');
+    assert_int_equal(uart_place_bytes(&in_memory), 6 * 4 + 4);
+}
+
+static void test_a_divisor_that_makes_no_sense_is_set(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct fake_uart u = { .dll = i ? 0xff : 0, .dlm = i ? 0xff : 0 };
+        struct hv_access access = access_of(&u);
+        struct uart_host uart;
+        uart_host_init(&uart, &access, &in_memory);
+        assert_int_equal(u.dll, 1);
+        assert_int_equal(u.dlm, 0);
+    }
+}
+
+static void test_a_rate_that_is_wanted(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .dll = 7 };
+    struct hv_access access = access_of(&u);
+    struct uart_place place = com1;
+    struct uart_host uart;
+    place.divisor = 0x180; /* 300 baud */
+    uart_host_init(&uart, &access, &place);
+    assert_int_equal(u.dll, 0x80);
+    assert_int_equal(u.dlm, 0x01);
 }
 
 int main(void)
@@ -219,6 +294,9 @@ int main(void)
         cmocka_unit_test(test_write_fills_the_fifo_and_waits),
         cmocka_unit_test(test_a_stalled_port_costs_one_wait_and_recovers),
         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_registers_in_memory),
+        cmocka_unit_test(test_a_divisor_that_makes_no_sense_is_set),
+        cmocka_unit_test(test_a_rate_that_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /*
  * Reader of the machine's ACPI tables.
  *
- * Not here: AML (acpi_s5.c), access to registers (acpi_machine.c).
+ * Not here: AML (acpi_s5.c), SPCR (acpi_spcr.c), access to registers (acpi_machine.c).
  * Pure. Firmware is a neighbour like any other: every length is checked against what was mapped,
  * every table against its checksum, every count against a bound; a bad table is counted and left
  * out. Lock: none.
@@ -295,6 +295,8 @@ static void read_table(struct parser *parser, const struct table *table)
         read_mcfg(parser, table);
     else if (signature_is(table, "SSDT"))
         read_aml(parser, table);
+    else if (signature_is(table, "SPCR"))
+        (void)acpi_spcr_read(table->data, table->bytes, &parser->host->spcr);
     else if (signature_is(table, "DMAR") && !parser->host->dmar_address) {
         parser->host->dmar_address = table->address;
         parser->host->dmar_bytes = table->bytes;

@@ -28,9 +28,10 @@ void acpi_host_init(uint64_t rsdp)
         hv_warn("ACPI: no tables; processors by firmware's list, power-off by known ports");
         return;
     }
-    hv_info("ACPI: %u cores%s%s%s%s%s", host->core_count, host->fadt ? ", FADT" : "",
+    hv_info("ACPI: %u cores%s%s%s%s%s%s", host->core_count, host->fadt ? ", FADT" : "",
             host->s5 ? ", S5" : "", host->hpet_address ? ", HPET" : "",
-            host->ecam_count ? ", ECAM" : "", host->dmar_address ? ", DMAR" : "");
+            host->ecam_count ? ", ECAM" : "", host->dmar_address ? ", DMAR" : "",
+            host->spcr.present ? ", SPCR" : "");
     if (host->bad_tables)
         hv_warn("ACPI: %u tables are damaged and were left out", host->bad_tables);
     if (host->cores_left_out)

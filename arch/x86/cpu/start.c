@@ -51,6 +51,19 @@ static void register_interrupts(void)
         hv_panic("interrupt vectors are registered twice");
 }
 
+/* Consoles that only firmware's tables and the PCI buses tell of. */
+static void find_consoles(const struct boot_info *info)
+{
+    const struct acpi_spcr *spcr = &acpi_host()->spcr;
+    const struct console_hardware hardware = {
+        .pci = hv_machine_pci(),
+        .firmware_port = spcr->present ? &spcr->place : NULL,
+        .firmware_port_pci = spcr->present && spcr->on_pci ? &spcr->pci : NULL,
+    };
+
+    console_find_serial(info, &hardware);
+}
+
 /* On our own stack, descriptors and page tables. */
 static HV_NORETURN void start_machine(void *argument)
 {
@@ -59,6 +72,7 @@ static HV_NORETURN void start_machine(void *argument)
     console_start_screen(info); /* not before: only our tables are sure to map it */
     host_paging_check();
     acpi_host_init(info->rsdp);
+    find_consoles(info);
     register_interrupts();
     host_apic_init();
     if (host_apic_init_core())

@@ -6,11 +6,25 @@
 #define HV_DRV_CONSOLE_H
 
 #include "hv/boot_info.h"
+#include "hv/drv_pci.h"
+#include "hv/drv_uart16550.h"
 
 /* Probes for a serial port and makes the first one that answers a backend, unless the operator's
  * file says `console = screen`. Needs nothing but the ports: the first thing to call, so that
  * everything after it can speak. Returns its base, or 0. */
 uint16_t console_start_serial(const struct boot_info *info);
+
+/* What is known of the machine once its tables are read. */
+struct console_hardware {
+    const struct hv_pci *pci;
+    const struct uart_place *firmware_port;       /* that firmware uses (ACPI SPCR); NULL: none */
+    const struct pci_address *firmware_port_pci;  /* the function that it is; NULL: it is none */
+};
+
+/* Looks for further serial ports, unless the operator's file says `console = screen`: the one that
+ * firmware uses becomes a console beside the one that there is (or gives it firmware's rate); where
+ * there is none by then, the first PCI card that answers becomes it. */
+void console_find_serial(const struct boot_info *info, const struct console_hardware *hardware);
 
 /* Makes the firmware's framebuffer a backend, and the PS/2 keyboard its input, unless the operator's
  * file says `console = serial` and there is a serial console. The framebuffer must be mapped at its

@@ -8,27 +8,44 @@
 #define HV_DRV_UART16550_H
 
 #include "hv/console.h"
-#include "hv/drv_ports.h"
+#include "hv/drv_access.h"
 #include "hv/types.h"
 
 /* Where PCs have their serial ports, in the order of COM1 to COM4. */
 #define UART_HOST_PORTS 4
 extern const uint16_t uart_host_bases[UART_HOST_PORTS];
 
+/* Where a port's eight registers are, and how they are reached. */
+struct uart_place {
+    enum hv_space space;
+    uint8_t stride_bytes; /* from one register to the next: 1, 2, 4 or 8 */
+    uint8_t access_bytes; /* of one access: 1, 2 or 4, at most the stride */
+    uint64_t base;
+    uint16_t divisor;     /* of the port's clock; 0: as firmware has set it */
+};
+
+/* A PC's port at its I/O ports, for 115200 baud. */
+struct uart_place uart_host_legacy_place(uint16_t base);
+
+/* Bytes from the first register to the end of the last. */
+uint64_t uart_place_bytes(const struct uart_place *place);
+
 struct uart_host {
-    const struct hv_ports *ports;
-    uint16_t base;
+    const struct hv_access *access;
+    struct uart_place place;
     uint8_t room;    /* bytes that can be sent before the line status must be asked again */
     bool stalled;    /* it stopped sending; text is dropped until it goes on */
     uint64_t dropped_bytes;
 };
 
-/* Is there a port at `base` that answers? A bounded loopback test; nothing leaves the machine, and
- * the port's own settings are as before. Bytes that the port has yet to send are waited for. */
-bool uart_host_probe(const struct hv_ports *ports, uint16_t base);
+/* Is there a port that answers? A bounded loopback test; nothing leaves the machine, and the port's
+ * own settings are as before. Bytes that the port has yet to send are waited for. */
+bool uart_host_probe(const struct hv_access *access, const struct uart_place *place);
 
-/* Sets a port to 115200 baud, 8 data bits, no parity, FIFOs on, interrupts off. */
-void uart_host_init(struct uart_host *uart, const struct hv_ports *ports, uint16_t base);
+/* Sets a port to 8 data bits, no parity, FIFOs on, interrupts off, and to the place's divisor;
+ * where that is 0 the divisor stays, unless it makes no sense: then it is 1. */
+void uart_host_init(struct uart_host *uart, const struct hv_access *access,
+                    const struct uart_place *place);
 
 /* Sends bytes; waits with a bound, and drops what the port does not take by then. */
 void uart_host_write(struct uart_host *uart, const char *bytes, size_t n);

@@ -7,6 +7,7 @@
 #ifndef X86_ACPI_HOST_H
 #define X86_ACPI_HOST_H
 
+#include "hv/drv_uart16550.h"
 #include "hv/types.h"
 
 #define ACPI_HOST_MAX_CORES 256
@@ -33,6 +34,14 @@ struct acpi_ecam {
     uint64_t address; /* of bus 0, even when first_bus is not 0 */
     uint16_t segment;
     uint8_t first_bus, last_bus;
+};
+
+/* The serial port that firmware uses as its console (SPCR). */
+struct acpi_spcr {
+    bool present;
+    struct uart_place place;
+    bool on_pci; /* then it answers once this function decodes its addresses */
+    struct pci_address pci;
 };
 
 struct acpi_host {
@@ -72,6 +81,8 @@ struct acpi_host {
     unsigned ecam_count;
     struct acpi_ecam ecam[ACPI_HOST_MAX_ECAM];
 
+    struct acpi_spcr spcr;
+
     uint64_t dmar_address; /* 0: none; checked, for the IOMMU code to read */
     uint32_t dmar_bytes;
 };
@@ -89,6 +100,10 @@ void acpi_host_parse(const struct acpi_memory *memory, uint64_t rsdp, struct acp
 
 /* Looks for `Name (\_S5, Package () {a, b, ...})` in AML bytes. Pure. */
 bool acpi_find_s5(const uint8_t *aml, uint32_t bytes, uint8_t *type_a, uint8_t *type_b);
+
+/* Reads a Serial Port Console Redirection table, header included. False, and *spcr as it was: it is
+ * too short, its port is no 16550, or its address cannot be. Pure. */
+bool acpi_spcr_read(const uint8_t *table, uint32_t bytes, struct acpi_spcr *spcr);
 
 /* --- The machine's: acpi_machine.c ---------------------------------------------------------- */
 
