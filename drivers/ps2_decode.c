@@ -7,6 +7,7 @@
  */
 #include "hv/drv_ps2.h"
 
+#include "hv/console.h"
 #include "hv/string.h"
 
 #define CODE_EXTENDED 0xe0
@@ -25,6 +26,8 @@ enum {
     KEY_F10 = 0x44,
     KEY_F11 = 0x57,
     KEY_F12 = 0x58,
+    KEY_PAGE_UP = 0x49, /* behind 0xe0 */
+    KEY_PAGE_DOWN = 0x51,
 };
 
 /* Set 1, 0x00 to 0x58: without and with shift. 0: types nothing. */
@@ -157,6 +160,22 @@ static unsigned type_character(const struct ps2_decoder *decoder, uint8_t key,
     return n;
 }
 
+/* The console's own keys: Alt with a function key, Shift with Page Up or Down. 0: it is none. */
+static uint16_t hot_key(const struct ps2_decoder *decoder, uint8_t key, bool extended)
+{
+    if (extended && (decoder->shift_left || decoder->shift_right)) {
+        if (key == KEY_PAGE_UP)
+            return CONSOLE_KEY_BACK;
+        if (key == KEY_PAGE_DOWN)
+            return CONSOLE_KEY_FORWARD;
+    }
+    if (extended || !(decoder->alt_left || decoder->alt_right))
+        return 0;
+    if (key >= KEY_F1 && key <= KEY_F10)
+        return (uint16_t)(CONSOLE_KEY_PANE + key - KEY_F1);
+    return key == KEY_F11 ? CONSOLE_KEY_PANE + 10 : 0;
+}
+
 /* True: the key was one that changes others. */
 static bool take_modifier(struct ps2_decoder *decoder, uint8_t key, bool extended, bool pressed)
 {
@@ -191,6 +210,9 @@ static unsigned press_or_release(struct ps2_decoder *decoder, uint8_t key, bool 
     decoder->extended = decoder->released = false;
     if (take_modifier(decoder, key, extended, pressed) || !pressed)
         return 0;
+    decoder->hot_key = hot_key(decoder, key, extended);
+    if (decoder->hot_key)
+        return 0;
     if (extended)
         return type_extended(key, out);
     if ((key >= KEY_F1 && key <= KEY_F10) || key == KEY_F11 || key == KEY_F12)
@@ -200,6 +222,7 @@ static unsigned press_or_release(struct ps2_decoder *decoder, uint8_t key, bool 
 
 unsigned ps2_decode(struct ps2_decoder *decoder, uint8_t code, char out[PS2_KEY_BYTES])
 {
+    decoder->hot_key = 0;
     if (decoder->pause_left > 0) {
         decoder->pause_left--;
         return 0;

@@ -121,7 +121,7 @@ int ps2_keyboard_read(struct ps2_keyboard *keyboard)
             continue;
         keyboard->typed_next = 0;
         keyboard->typed_count = ps2_decode(&keyboard->decoder, code, keyboard->typed);
-        byte = next_typed(keyboard);
+        byte = keyboard->decoder.hot_key ? keyboard->decoder.hot_key : next_typed(keyboard);
     }
     return byte;
 }

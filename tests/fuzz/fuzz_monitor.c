@@ -53,7 +53,7 @@ static void check_editor(const struct line_editor *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    const struct monitor_env env = { shown, NULL };
+    const struct monitor_env env = { shown, NULL, NULL };
     struct monitor *m = malloc(sizeof(*m));
     size_t room = 300;
     char *out = malloc(room);

@@ -45,6 +45,14 @@ static size_t screen_escape(const char *bytes, size_t count)
     return i + 1;
 }
 
+static int selected_pane = -1;
+
+static void select_pane(void *context, unsigned pane)
+{
+    (void)context;
+    selected_pane = (int)pane;
+}
+
 static void screen_write(void *context, const char *bytes, size_t count)
 {
     (void)context;
@@ -92,7 +100,7 @@ static const struct monitor_command commands[] = {
 
 static int setup(void **state)
 {
-    const struct monitor_env env = { screen_write, NULL };
+    const struct monitor_env env = { screen_write, NULL, select_pane };
 
     (void)state;
     screen_clear();
@@ -161,6 +169,32 @@ static void ctrl_a_twice_is_the_guest_s(void **state)
     open_it();
     type("ab\x01");
     expect_line("ab", 0);
+}
+
+static void ctrl_a_and_a_digit_shows_a_pane(void **state)
+{
+    (void)state;
+    open_it();
+    assert_true(monitor_key(&m, '1'));
+    assert_false(m.open);
+    assert_int_equal(selected_pane, 0);
+    open_it();
+    assert_true(monitor_key(&m, '0'));
+    assert_int_equal(selected_pane, 9);
+    selected_pane = -1;
+    open_it();
+    type("a1");
+    expect_line("a1", 2);
+    monitor_open(&m); /* from elsewhere: Ctrl-A was typed there */
+    expect_line("a1", 2);
+    assert_int_equal(selected_pane, -1);
+    type("4");
+    assert_int_equal(selected_pane, 3);
+    m.env.select = NULL; /* a console without panes */
+    open_it();
+    type("2");
+    expect_line("a12", 3); /* what was typed is still there */
+    assert_int_equal(selected_pane, 3);
 }
 
 static void every_way_out(void **state)
@@ -549,6 +583,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(keys_are_the_guest_s_until_ctrl_a, setup),
         cmocka_unit_test_setup(ctrl_a_twice_is_the_guest_s, setup),
+        cmocka_unit_test_setup(ctrl_a_and_a_digit_shows_a_pane, setup),
         cmocka_unit_test_setup(every_way_out, setup),
         cmocka_unit_test_setup(editing, setup),
         cmocka_unit_test_setup(the_cursor_keys_of_all_terminals, setup),

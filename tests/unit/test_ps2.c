@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "hv/console.h"
 #include "hv/drv_ps2.h"
 
 static struct ps2_decoder d;
@@ -50,6 +51,38 @@ static void test_set_1(void **state)
     assert_string_equal(TYPED(0xe0, 0x2a, 0xe0, 0x48, 0x1e), "\033[Aa"); /* no real shift */
     assert_string_equal(TYPED(0xe0, 0x36, 0x1e, 0xe0, 0xb6), "a");
     assert_string_equal(TYPED(0x45, 0x46, 0x54, 0x7f, 0x00, 0xe0, 0x3a, 0x1e), "a");
+}
+
+static void test_keys_of_the_console(void **state)
+{
+    char out[PS2_KEY_BYTES];
+
+    (void)state;
+    for (unsigned set2 = 0; set2 < 2; set2++) {
+        static const uint8_t keys[2][12] = {
+            { 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x40, 0x41, 0x42, 0x43, 0x44, 0x57, 0x58 },
+            { 0x05, 0x06, 0x04, 0x0c, 0x03, 0x0b, 0x83, 0x0a, 0x01, 0x09, 0x78, 0x07 },
+        };
+        d = (struct ps2_decoder){ .set2 = set2, .alt_left = true };
+        for (unsigned i = 0; i < CONSOLE_PANES; i++) {
+            assert_int_equal(ps2_decode(&d, keys[set2][i], out), 0);
+            assert_int_equal(d.hot_key, CONSOLE_KEY_PANE + i);
+        }
+        assert_string_equal(TYPED(keys[set2][11]), "\033[24~");
+        assert_int_equal(d.hot_key, 0);
+        d.alt_left = false;
+        assert_string_equal(TYPED(keys[set2][0]), "\033OP");
+    }
+    d = (struct ps2_decoder){ .shift_right = true };
+    assert_string_equal(TYPED(0xe0, 0xaa, 0xe0, 0x49), ""); /* as keyboards send it with shift */
+    assert_int_equal(d.hot_key, CONSOLE_KEY_BACK);
+    assert_string_equal(TYPED(0xe0, 0xc9), "");
+    assert_int_equal(d.hot_key, 0);
+    assert_string_equal(TYPED(0xe0, 0x51), "");
+    assert_int_equal(d.hot_key, CONSOLE_KEY_FORWARD);
+    assert_string_equal(TYPED(0xe0, 0x48, 0x3b), "\033[A\033OP");
+    d = (struct ps2_decoder){ .alt_right = true };
+    assert_string_equal(TYPED(0xe0, 0x49), "\033[5~");
 }
 
 static void test_control_characters(void **state)
@@ -237,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set_1),
+        cmocka_unit_test(test_keys_of_the_console),
         cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_set_2_types_the_same),
         cmocka_unit_test(test_every_code_is_bounded),

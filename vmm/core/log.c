@@ -2,8 +2,8 @@
  * The hypervisor's log: formats a line, keeps it in a ring, shows it on the console.
  *
  * Not here: the console (console.c). There is one log, as there is one machine.
- * Lock: `lock` guards the ring; it is taken with a bound and held for a copy only, never while the
- * console's is taken or wanted.
+ * Lock: `lock` guards the ring; it is taken with a bound and held for a copy only. It is the inner
+ * one: the console reads the ring with its own.
  */
 #include "hv/log.h"
 
@@ -65,6 +65,7 @@ static const char *level_word(enum hv_log_level level)
     case HV_LOG_DEBUG:
         return "debug: ";
     case HV_LOG_NOTHING:
+    case HV_LOG_NOTICE:
     case HV_LOG_INFO:
         break;
     }
@@ -96,7 +97,11 @@ void hv_log(enum hv_log_level level, const char *format, ...)
     n += fitted(hv_vsnprintf(line + n, sizeof(line) - n, format, args), sizeof(line) - n);
     va_end(args);
     keep(line, n);
-    if (level <= hv_log_state.most)
+    if (level > hv_log_state.most)
+        return;
+    if (level <= HV_LOG_NOTICE)
+        console_write_notice(line, n);
+    else
         console_write_line(line, n);
 }
 
@@ -122,4 +127,9 @@ size_t log_read(uint64_t *from, char *out, size_t bytes)
         out[n++] = hv_log_ring[(*from)++ % LOG_RING_BYTES];
     unlock(locked);
     return n;
+}
+
+uint64_t log_written(void)
+{
+    return __atomic_load_n(&hv_log_state.written, __ATOMIC_RELAXED);
 }

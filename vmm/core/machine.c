@@ -65,17 +65,37 @@ void machine_give_console(struct vm *vm)
     input.count = 0;
 }
 
+/* Who types in a guest's pane types into that guest. */
+static void follow_pane(unsigned pane)
+{
+    for (unsigned i = 0; i < vm_count() && pane >= CONSOLE_PANE_GUEST; i++) {
+        struct vm *vm = vm_at(i);
+        if (platform_console_pane(vm) == pane && vm != machine_console_owner())
+            machine_give_console(vm);
+    }
+}
+
+static void take_key(uint8_t byte, unsigned pane)
+{
+    follow_pane(pane);
+    if (!operator_key(byte, pane) && input.count < sizeof(input.waiting))
+        input.waiting[input.count++] = byte;
+}
+
 /* Keys of the operator: to the monitor, or into the queue for the guest. */
 static void read_keys(void)
 {
     for (unsigned i = 0; i < CONSOLE_BATCH; i++) {
+        unsigned pane;
         /* Reading also draws what the screen has pending. */
-        int byte = operator_is_open() || input.count < sizeof(input.waiting) ? console_read() : -1;
-        if (byte < 0)
+        int key = operator_is_open() || input.count < sizeof(input.waiting) ? console_read(&pane) : -1;
+        if (key < 0)
             break;
         input.typing = CONSOLE_TYPING_POLLS;
-        if (!operator_key((uint8_t)byte) && input.count < sizeof(input.waiting))
-            input.waiting[input.count++] = (uint8_t)byte;
+        if (key == CONSOLE_PANE_CHANGED)
+            operator_pane_changed(pane);
+        else
+            take_key((uint8_t)key, pane);
     }
 }
 
@@ -100,6 +120,7 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
 
     read_keys();
     feed_guest();
+    console_age();
     next_tsc = now_tsc + console_poll_interval();
     if (operator_poll()) {
         /* A listing is under way: it and the guests of this core share its time. */
@@ -133,7 +154,7 @@ void machine_end(void)
     bool reset = machine_boot_info()->config.on_exit == CONFIG_ON_EXIT_RESET;
 
     console_release(); /* the guests' last words, if the operator has the console */
-    hv_info("all VMs have ended: %s", reset ? "starting the machine over" : "switching off");
+    hv_notice("all VMs have ended: %s", reset ? "starting the machine over" : "switching off");
     if (reset)
         arch_reset();
     arch_power_off();

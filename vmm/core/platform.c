@@ -237,7 +237,11 @@ enum hv_err platform_create(struct vm *vm)
     p->vm = vm;
     p->control = (struct vm_control){ control_request, p };
     p->stream.tag = machine_vm_total() > 1 ? vm->config->name : NULL;
+    p->stream.name = vm->config->name;
     vm->platform = p;
+    err = console_open_stream(&p->stream);
+    if (err != HV_OK)
+        return err;
     make_interrupt_controllers(p);
     make_legacy(p);
     make_acpi_and_pci(p);
@@ -252,7 +256,10 @@ void platform_destroy(struct vm *vm)
 {
     const uint64_t pages = hv_align_up(sizeof(struct platform), HV_PAGE_BYTES) >> HV_PAGE_SHIFT;
 
-    if (vm->platform && page_alloc_free(machine_pages(), HPA((uint64_t)vm->platform), pages) != HV_OK)
+    if (!vm->platform)
+        return;
+    console_close_stream(&vm->platform->stream);
+    if (page_alloc_free(machine_pages(), HPA((uint64_t)vm->platform), pages) != HV_OK)
         hv_panic("vm %s: its devices are not ours", vm->config->name);
     vm->platform = NULL;
 }
@@ -331,4 +338,9 @@ size_t platform_console_input(struct vm *vm, const uint8_t *bytes, size_t count)
         taken++;
     bus_unlock(&vm->bus);
     return taken;
+}
+
+unsigned platform_console_pane(const struct vm *vm)
+{
+    return vm->platform ? vm->platform->stream.pane : CONSOLE_PANE_ALL;
 }

@@ -418,7 +418,7 @@ void vm_report_end(struct vm *vm)
     }
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         arch_vcpu_describe(vm->vcpus[i]);
-    hv_info("RESULT vm=%s status=%u reason=%s", vm->config->name, vm->exit_status, vm->exit_reason);
+    hv_notice("RESULT vm=%s status=%u reason=%s", vm->config->name, vm->exit_status, vm->exit_reason);
     __atomic_store_n(&vm->phase, VM_ENDED, __ATOMIC_RELEASE);
     if (__atomic_add_fetch(&vms_ended, 1, __ATOMIC_ACQ_REL) == machine_boot_info()->config.vm_count)
         machine_end();

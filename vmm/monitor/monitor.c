@@ -279,15 +279,33 @@ static void wait_key(struct monitor *m, uint8_t byte)
     }
 }
 
+void monitor_open(struct monitor *m)
+{
+    m->fresh = true;
+    if (m->open)
+        return;
+    m->open = true;
+    m->out_used = m->out_shown = 0;
+    put_text(m, "\r\n");
+    prompt(m);
+}
+
+static bool key_selects(struct monitor *m, uint8_t byte)
+{
+    if (byte < '0' || byte > '9' || !m->env.select)
+        return false;
+    put_text(m, "\r\n");
+    monitor_close(m);
+    m->env.select(m->env.context, byte == '0' ? 9u : (unsigned)(byte - '1'));
+    return true;
+}
+
 bool monitor_key(struct monitor *m, uint8_t byte)
 {
     if (!m->open) {
         if (byte != MONITOR_OPEN_KEY)
             return false;
-        m->open = m->fresh = true;
-        m->out_used = m->out_shown = 0;
-        put_text(m, "\r\n");
-        prompt(m);
+        monitor_open(m);
         return true;
     }
     if (m->fresh && byte == MONITOR_OPEN_KEY) {
@@ -295,6 +313,8 @@ bool monitor_key(struct monitor *m, uint8_t byte)
         monitor_close(m);
         return false;
     }
+    if (m->fresh && key_selects(m, byte))
+        return true;
     m->fresh = false;
     if (showing(m))
         wait_key(m, byte);

@@ -33,6 +33,12 @@ static void write_console(void *context, const char *bytes, size_t count)
     console_write_operator(bytes, count);
 }
 
+static void select_pane(void *context, unsigned pane)
+{
+    (void)context;
+    (void)console_select(pane);
+}
+
 void operator_add(const struct monitor_command *commands, unsigned count)
 {
     if (machine_operator.tables == MONITOR_MAX_TABLES)
@@ -43,7 +49,7 @@ void operator_add(const struct monitor_command *commands, unsigned count)
 
 void operator_start(void)
 {
-    const struct monitor_env env = { write_console, NULL };
+    const struct monitor_env env = { write_console, NULL, select_pane };
     struct monitor *m = &machine_operator.monitor;
     hpa_t out;
     enum hv_err err = page_alloc_take(machine_pages(), OUT_BYTES >> HV_PAGE_SHIFT, PAGE_ALIGN_4K, 0,
@@ -72,6 +78,7 @@ static void follow_open(bool was_open)
         else if (vm)
             console_write_operator("(back to the guest, which is paused)\r\n", 38);
         console_release();
+        console_leave_monitor();
     } else {
         console_hold();
     }
@@ -82,16 +89,51 @@ bool operator_is_open(void)
     return machine_operator.monitor.open;
 }
 
-bool operator_key(uint8_t byte)
+static void open_monitor(void)
+{
+    bool was_open = machine_operator.monitor.open;
+
+    monitor_open(&machine_operator.monitor);
+    follow_open(was_open);
+}
+
+void operator_pane_changed(unsigned pane)
+{
+    if (machine_operator.usable && pane == CONSOLE_PANE_MONITOR)
+        open_monitor();
+}
+
+/* Where a guest's pane or the log's is shown, keys are not the monitor's, but for the one that goes
+ * to its pane. */
+static bool key_elsewhere(uint8_t byte, unsigned pane)
+{
+    if (byte != MONITOR_OPEN_KEY)
+        return pane == CONSOLE_PANE_LOG;
+    (void)console_select(CONSOLE_PANE_MONITOR);
+    open_monitor();
+    return true;
+}
+
+bool operator_key(uint8_t byte, unsigned pane)
 {
     struct monitor *m = &machine_operator.monitor;
     bool was_open = m->open, taken;
 
     if (!machine_operator.usable)
         return false;
+    if (pane >= CONSOLE_PANE_LOG)
+        return key_elsewhere(byte, pane);
     taken = monitor_key(m, byte);
     follow_open(was_open);
     return taken;
+}
+
+bool operator_leave_to(unsigned pane)
+{
+    if (!console_pane_name(pane))
+        return false;
+    monitor_close(&machine_operator.monitor);
+    return console_select(pane);
 }
 
 bool operator_poll(void)

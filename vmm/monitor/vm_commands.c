@@ -4,6 +4,7 @@
  */
 #include "hv/arch_ops.h"
 #include "hv/clock.h"
+#include "hv/console.h"
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/monitor.h"
@@ -127,6 +128,40 @@ static void run_keyboard(struct monitor *m, unsigned count, char *const words[])
     monitor_print(m, "%s: has the keyboard", vm->config->name);
 }
 
+/* --- panes --- */
+
+static bool pane_named(const char *word, unsigned *pane)
+{
+    uint64_t number;
+
+    for (unsigned i = 0; i < CONSOLE_PANES; i++) {
+        const char *name = console_pane_name(i);
+        *pane = i;
+        if (name && strcmp(name, word) == 0)
+            return true;
+    }
+    if (!monitor_number(word, 10, &number) || number == 0 || number > CONSOLE_PANES)
+        return false;
+    *pane = (unsigned)number - 1;
+    return console_pane_name(*pane) != NULL;
+}
+
+static void run_view(struct monitor *m, unsigned count, char *const words[])
+{
+    unsigned pane;
+
+    if (count > 1) {
+        if (!pane_named(words[1], &pane) || !operator_leave_to(pane))
+            monitor_print(m, "no pane '%s'; 'view' shows them", words[1]);
+        return;
+    }
+    for (unsigned i = 0; i < CONSOLE_PANES; i++) {
+        if (console_pane_name(i))
+            monitor_print(m, "%3u %s", i + 1, console_pane_name(i));
+    }
+    monitor_print(m, "Ctrl-A and a digit shows one, or Alt-F1 to Alt-F%u", CONSOLE_PANES);
+}
+
 /* --- log --- */
 
 /* A line of the log, gathered byte by byte. */
@@ -184,6 +219,7 @@ const struct monitor_command monitor_vm_commands[] = {
     { "pause", "[VM]", "stop a VM where it is", run_pause },
     { "resume", "[VM]", "let it go on", run_resume },
     { "keyboard", "VM", "what is typed goes to this VM", run_keyboard },
+    { "view", "[PANE]", "show another pane of the console; alone: list", run_view },
     { "log", "[LINES]", "the last lines of the hypervisor's log", run_log },
 };
 const unsigned monitor_vm_command_count = HV_ARRAY_COUNT(monitor_vm_commands);

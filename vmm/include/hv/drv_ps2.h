@@ -23,6 +23,7 @@ struct ps2_decoder {
     uint8_t pause_left; /* bytes of the Pause key's sequence yet to come */
     bool shift_left, shift_right, ctrl_left, ctrl_right, alt_left, alt_right;
     bool caps;
+    uint16_t hot_key; /* enum console_key: the last byte fed was a key of the console's; else 0 */
 };
 
 /* Feeds one byte from the keyboard; returns how many bytes it types (0 to PS2_KEY_BYTES). */
@@ -39,7 +40,7 @@ struct ps2_keyboard {
  * wait has a bound. */
 bool ps2_keyboard_init(struct ps2_keyboard *keyboard, const struct hv_ports *ports);
 
-/* The next byte typed, or -1. */
+/* The next byte typed, or an enum console_key, or -1. */
 int ps2_keyboard_read(struct ps2_keyboard *keyboard);
 
 #endif

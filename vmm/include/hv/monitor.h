@@ -75,6 +75,8 @@ bool monitor_number(const char *word, unsigned base, uint64_t *value);
 struct monitor_env {
     void (*write)(void *context, const char *bytes, size_t count);
     void *context;
+    /* Shows a pane of the console, counted from 0; NULL: there are none. */
+    void (*select)(void *context, unsigned pane);
 };
 
 struct monitor {
@@ -97,8 +99,10 @@ void monitor_init(struct monitor *m, const struct monitor_env *env, char *out, s
 /* HV_ERR_NO_MEMORY: MONITOR_MAX_TABLES are in use. */
 enum hv_err monitor_add(struct monitor *m, const struct monitor_command *commands,
                         unsigned count) HV_MUST_CHECK;
+/* Shows the prompt, if it is not shown; the next key is one that follows Ctrl-A. */
+void monitor_open(struct monitor *m);
 /* A key of the operator. False: it is the guest's. Ctrl-A opens the monitor; typed again at once it
- * closes it and is the guest's. */
+ * closes it and is the guest's; a digit (0 for ten) at once closes it and shows that pane. */
 bool monitor_key(struct monitor *m, uint8_t byte);
 /* Shows the next lines of a command's output, at most `most_bytes` but at least one line. True: there
  * are more. */
@@ -117,8 +121,12 @@ void operator_start(void);
 /* Adds commands to the machine's monitor, from anywhere that is initialized before operator_start. */
 void operator_add(const struct monitor_command *commands, unsigned count);
 bool operator_is_open(void);
-/* A key: false if it is the guest's. */
-bool operator_key(uint8_t byte);
+/* A key that was typed where this pane is shown: false if it is the guest's. */
+bool operator_key(uint8_t byte, unsigned pane);
+/* The operator has changed to a pane: the monitor's has a prompt. */
+void operator_pane_changed(unsigned pane);
+/* Closes the monitor and shows a pane. False: there is no such pane, and nothing is done. */
+bool operator_leave_to(unsigned pane);
 /* Every turn of the console's poll. True: output waits, come back soon. */
 bool operator_poll(void);
 

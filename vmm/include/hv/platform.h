@@ -40,4 +40,7 @@ void platform_eoi(struct vm *vm, uint8_t vector);
 /* Bytes from the console to the VM's first UART; returns how many it had room for. */
 size_t platform_console_input(struct vm *vm, const uint8_t *bytes, size_t count);
 
+/* The pane that shows its output (hv/console.h); that of all, if it has none. */
+unsigned platform_console_pane(const struct vm *vm);
+
 #endif
