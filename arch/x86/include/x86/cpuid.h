@@ -142,6 +142,7 @@ enum cpuid_leaf {
 #define CPUID_7_ECX_ENQCMD        (1u << 29)
 #define CPUID_7_ECX_PKS           (1u << 31)
 #define CPUID_7_EDX_UINTR         (1u << 5)
+#define CPUID_7_EDX_SRBDS_CTRL    (1u << 9)
 #define CPUID_7_EDX_MD_CLEAR      (1u << 10)
 #define CPUID_7_EDX_HYBRID        (1u << 15)
 #define CPUID_7_EDX_ARCH_LBR      (1u << 19)
@@ -152,6 +153,18 @@ enum cpuid_leaf {
 #define CPUID_7_EDX_ARCH_CAP      (1u << 29)
 #define CPUID_7_EDX_CORE_CAP      (1u << 30)
 #define CPUID_7_EDX_SSBD          (1u << 31)
+
+/* Leaf 7, subleaf 2: bits of IA32_SPEC_CTRL that exist. */
+#define CPUID_7_2_EDX_PSFD        (1u << 0)
+#define CPUID_7_2_EDX_IPRED_CTRL  (1u << 1)
+#define CPUID_7_2_EDX_RRSBA_CTRL  (1u << 2)
+#define CPUID_7_2_EDX_DDPD_U      (1u << 3)
+#define CPUID_7_2_EDX_BHI_CTRL    (1u << 4)
+#define CPUID_7_2_EDX_MCDT_NO     (1u << 5)
+
+/* Leaf 1AH. */
+#define CPUID_1A_EAX_CORE_TYPE_SHIFT 24
+#define CPUID_1A_CORE_TYPE_ATOM   0x20u
 
 /* Leaf 0DH, subleaf 1. */
 #define CPUID_D_1_EAX_XSAVEOPT    (1u << 0)

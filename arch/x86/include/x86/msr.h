@@ -209,15 +209,36 @@ const char *x86_msr_name(uint32_t number);
 #define ARCH_CAP_IF_PSCHANGE_MC_NO     (1ull << 6)
 #define ARCH_CAP_TSX_CTRL              (1ull << 7)
 #define ARCH_CAP_TAA_NO                (1ull << 8)
+#define ARCH_CAP_SBDR_SSDP_NO          (1ull << 13)
+#define ARCH_CAP_FBSDP_NO              (1ull << 14)
+#define ARCH_CAP_PSDP_NO               (1ull << 15)
+#define ARCH_CAP_FB_CLEAR              (1ull << 17)
+#define ARCH_CAP_RRSBA                 (1ull << 19)
+#define ARCH_CAP_BHI_NO                (1ull << 20)
 #define ARCH_CAP_XAPIC_DISABLE_STATUS  (1ull << 21)
+#define ARCH_CAP_PBRSB_NO              (1ull << 24)
+#define ARCH_CAP_GDS_CTRL              (1ull << 25)
+#define ARCH_CAP_GDS_NO                (1ull << 26)
+#define ARCH_CAP_RFDS_NO               (1ull << 27)
+#define ARCH_CAP_RFDS_CLEAR            (1ull << 28)
+#define ARCH_CAP_ITS_NO                (1ull << 62) /* set by hypervisors only */
 #define XAPIC_DISABLE_LEGACY           (1ull << 0)
 
 /* IA32_SPEC_CTRL, IA32_PRED_CMD, IA32_FLUSH_CMD. */
 #define SPEC_CTRL_IBRS                 (1ull << 0)
 #define SPEC_CTRL_STIBP                (1ull << 1)
 #define SPEC_CTRL_SSBD                 (1ull << 2)
+#define SPEC_CTRL_IPRED_DIS            (3ull << 3) /* user and supervisor */
+#define SPEC_CTRL_RRSBA_DIS            (3ull << 5) /* user and supervisor */
+#define SPEC_CTRL_PSFD                 (1ull << 7)
+#define SPEC_CTRL_DDPD_U               (1ull << 8)
+#define SPEC_CTRL_BHI_DIS_S            (1ull << 10)
 #define PRED_CMD_IBPB                  (1ull << 0)
 #define FLUSH_CMD_L1D                  (1ull << 0)
+
+/* IA32_TSX_CTRL. */
+#define TSX_CTRL_RTM_DISABLE           (1ull << 0)
+#define TSX_CTRL_CPUID_CLEAR           (1ull << 1)
 
 /* IA32_MISC_ENABLE. */
 #define MISC_ENABLE_FAST_STRINGS       (1ull << 0)
