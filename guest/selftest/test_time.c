@@ -132,11 +132,76 @@ static void check_rtc(void)
         check_near("a second of the RTC against the TSC", now - first, guest_tsc_hz, 20);
 }
 
+/* The clock page of Linux's documentation "KVM-specific MSRs". */
+static struct {
+    uint32_t version, pad;
+    uint64_t tsc, ns;
+    uint32_t mul;
+    int8_t shift;
+    uint8_t flags, pad2[2];
+} clock_page __attribute__((aligned(32)));
+static uint32_t wall_page[3];
+
+static uint64_t clock_page_ns(uint64_t tsc)
+{
+    uint64_t ticks = tsc - clock_page.tsc;
+
+    ticks = clock_page.shift < 0 ? ticks >> -clock_page.shift : ticks << clock_page.shift;
+    return (uint64_t)((unsigned __int128)ticks * clock_page.mul >> 32) + clock_page.ns;
+}
+
+static bool has_kvm_clock(void)
+{
+    struct cpuid_answer r = cpuid(0x40000100, 0);
+
+    return r.ebx == 0x4b4d564b && r.ecx == 0x564b4d56 && r.edx == 0x4d &&
+           (cpuid(0x40000101, 0).eax & BIT(3));
+}
+
+static void check_kvm_clock(void)
+{
+    uint64_t start, ns;
+    uint32_t version;
+
+    if (!has_kvm_clock()) {
+        skip("KVM's clock", "it is not offered at 0x40000100");
+        return;
+    }
+    wrmsr(MSR_KVM_SYSTEM_TIME, (uint64_t)(uintptr_t)&clock_page | 1);
+    version = clock_page.version;
+    check(version && !(version & 1), "the clock page's version is even", "%u", version);
+    start = rdtsc();
+    guest_delay_us(10000);
+    ns = clock_page_ns(rdtsc()) - clock_page_ns(start);
+    check_near("KVM's clock against the TSC", ns * (guest_tsc_hz / 1000) / 1000000, rdtsc() - start,
+               20);
+    start = clock_page_ns(rdtsc());
+    if (has_ebx7(1)) {
+        uint64_t adjust = rdmsr(MSR_TSC_ADJUST);
+        wrmsr(MSR_TSC_ADJUST, adjust + 3 * guest_tsc_hz);
+        ns = clock_page_ns(rdtsc()) - start;
+        wrmsr(MSR_TSC_ADJUST, adjust);
+        check(ns < 100000000, "KVM's clock goes on where the TSC is set", "%lu ns",
+              (unsigned long)ns);
+    }
+    wrmsr(MSR_KVM_WALL_CLOCK, (uint64_t)(uintptr_t)wall_page);
+    check(wall_page[0] && !(wall_page[0] & 1) && wall_page[2] < 1000000000, "KVM's wall clock",
+          "version %u", wall_page[0]);
+    if (is_trapline()) {
+        probe_wrmsr(MSR_KVM_SYSTEM_TIME, 0xfee00001);
+        check_fault("a clock page that is no RAM", VEC_GP, 0);
+        probe_wrmsr(MSR_KVM_SYSTEM_TIME, (uint64_t)(uintptr_t)&clock_page | 3);
+        check_fault("a clock page at an odd place", VEC_GP, 0);
+    }
+    wrmsr(MSR_KVM_SYSTEM_TIME, 0);
+}
+
 void test_time(void)
 {
     check_monotonic();
     check_pit();
     check_pm_timer();
     check_port61();
+    check_kvm_clock();
     check_rtc();
 }

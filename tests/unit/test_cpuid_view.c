@@ -56,6 +56,7 @@ static struct cpuid_view_request request(void)
         .xsaves = true,
         .rdtscp = true,
         .invpcid = true,
+        .kvm = true,
     };
 }
 
@@ -116,8 +117,36 @@ static void shows_a_hypervisor(void **state)
     assert_memory_equal(&r.ebx, "KVMK", 4);
     assert_memory_equal(&r.ecx, "VMKV", 4);
     assert_memory_equal(&r.edx, "M\0\0\0", 4);
+    assert_int_equal(r.eax, 0x40000101);
+    /* No delays at ports, the clock's newer registers, and time that agrees between vCPUs: the
+     * machine's TSC is invariant. */
+    assert_int_equal(get(0x40000101, 0).eax, 1u << 1 | 1u << 3 | 1u << 24);
     r = get(0x40000200, 0);
     assert_int_equal(r.eax | r.ebx | r.ecx | r.edx, 0);
+}
+
+static struct cpuid_regs no_steady_tsc(uint32_t leaf, uint32_t subleaf)
+{
+    if (leaf == 0x80000007)
+        return (struct cpuid_regs){ 0, 0, 0, 0 };
+    return everything(leaf, subleaf);
+}
+
+static void offers_of_kvm_what_it_is_told_to(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.host = no_steady_tsc;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(0x40000101, 0).eax, 1u << 1 | 1u << 3);
+    r.kvm = false;
+    cpuid_view_make(&view, &r);
+    for (uint32_t leaf = 0x40000100; leaf <= 0x40000101; leaf++) {
+        struct cpuid_regs none = get(leaf, 0);
+        assert_int_equal(none.eax | none.ebx | none.ecx | none.edx, 0);
+    }
+    assert_int_equal(get(0x40000000, 0).eax, 0x40000010);
 }
 
 static void a_leaf_above_the_highest_is_answered_with_the_highest(void **state)
@@ -298,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(hides_what_is_not_virtualized, setup),
         cmocka_unit_test_setup(shows_a_hypervisor, setup),
+        cmocka_unit_test_setup(offers_of_kvm_what_it_is_told_to, setup),
         cmocka_unit_test_setup(a_leaf_above_the_highest_is_answered_with_the_highest, setup),
         cmocka_unit_test_setup(the_short_way_agrees_with_the_long_one, setup),
         cmocka_unit_test_setup(tells_the_true_frequency, setup),

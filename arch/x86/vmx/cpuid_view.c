@@ -321,16 +321,21 @@ static void signature(struct cpuid_regs *to, uint32_t max, const char text[13])
 
 /* Our own signature first; KVM's 0x100 further on, since Linux trusts x2APIC without interrupt
  * remapping, and leaves out its port delays, only for a hypervisor that it knows. */
-static void view_hypervisor(struct cpuid_view *view)
+static void view_hypervisor(struct cpuid_view *view, const struct cpuid_view_request *r)
 {
-    const uint32_t kvm_feature_nop_io_delay = 1u << 1;
+    const struct cpuid_regs *apm = &cpuid_view_find(view, CPUID_LEAF_APM, 0)->regs;
+    uint32_t features = KVM_FEATURE_NOP_IO_DELAY | KVM_FEATURE_CLOCKSOURCE2;
 
     signature(view_add_any(view, &view->hypervisor[0], CPUID_STATIC), CPUID_LEAF_HYPERVISOR_TSC,
               "TraplineVT-x");
     view_add_any(view, &view->hypervisor[1], CPUID_STATIC)->eax = 0x314c5054; /* "TPL1" */
+    if (!r->kvm)
+        return;
+    if (apm->edx & CPUID_80000007_EDX_INVARIANT_TSC)
+        features |= KVM_FEATURE_CLOCKSOURCE_STABLE;
     signature(view_add_any(view, &view->kvm[0], CPUID_STATIC), CPUID_VIEW_KVM_BASE + 1,
               "KVMKVMKVM\0\0\0");
-    view_add_any(view, &view->kvm[1], CPUID_STATIC)->eax = kvm_feature_nop_io_delay;
+    view_add_any(view, &view->kvm[1], CPUID_STATIC)->eax = features;
 }
 
 static void view_mark_static(struct cpuid_view *view)
@@ -370,7 +375,7 @@ void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *r
         view_xsave(view, r);
     view_time(view, r);
     view_extended(view, r);
-    view_hypervisor(view);
+    view_hypervisor(view, r);
     view_mark_static(view);
 }
 

@@ -27,6 +27,7 @@ static bool write_tsc(struct vmx_vcpu *v, uint64_t value)
         return vmx_own_core_tsc_write(v);
     v->msrs.tsc_adjust += delta;
     set_tsc_offset(v, v->tsc_offset + delta);
+    vmx_kvm_clock_tsc_changed(v);
     return true;
 }
 
@@ -42,6 +43,7 @@ static bool write_tsc_adjust(struct vmx_vcpu *v, uint64_t value)
         return value == 0 || vmx_own_core_tsc_write(v);
     set_tsc_offset(v, v->tsc_offset + (value - v->msrs.tsc_adjust));
     v->msrs.tsc_adjust = value;
+    vmx_kvm_clock_tsc_changed(v);
     return true;
 }
 

@@ -78,6 +78,7 @@ struct vmx_guest_msrs {
     uint64_t mtrr_mask[VMX_GUEST_MTRR_VARIABLE];
     uint64_t mtrr_fixed[11];
     uint64_t mcg_status;
+    uint64_t kvm_wall_clock, kvm_system_time; /* as written: kvm_clock.c */
     uint64_t refused_reads, refused_writes; /* answered with #GP */
     uint32_t refused_last;
 };
@@ -528,6 +529,14 @@ bool vmx_own_core_tsc_write(struct vmx_vcpu *v);
 
 /* Stops the VM with all that is known about the exit: reason, qualification, registers. */
 unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
+
+/* --- kvm_clock.c: rows of msr.def; false: #GP --- */
+bool vmx_kvm_clock_read(struct vmx_vcpu *v, uint64_t *value);
+bool vmx_kvm_clock_write(struct vmx_vcpu *v, uint64_t value);
+bool vmx_kvm_wall_clock_read(struct vmx_vcpu *v, uint64_t *value);
+bool vmx_kvm_wall_clock_write(struct vmx_vcpu *v, uint64_t value);
+/* The guest has set its TSC: its clock page, if it has one, is written again. */
+void vmx_kvm_clock_tsc_changed(struct vmx_vcpu *v);
 
 /* --- entry_failure.c --- */
 

@@ -42,6 +42,7 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
         .xsaves = x->controls.cpu2 & CPU2_ENABLE_XSAVES_XRSTORS,
         .rdtscp = x->controls.cpu2 & CPU2_ENABLE_RDTSCP,
         .invpcid = x->controls.cpu2 & CPU2_ENABLE_INVPCID,
+        .kvm = x->vm->config->paravirt == CONFIG_PARAVIRT_KVM,
     };
 }
 
@@ -195,12 +196,15 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     struct vmx_vcpu *v = vmx_of(vcpu);
 
     lapic_reset(v->lapic);
+    v->tsc_offset -= v->msrs.tsc_adjust;
     vmx_msrs_reset(v);
     vmx_switch_reset(v);
     vmx_vmcs_borrow(v);
     vmx_apicv_update_mode(v);
     vmx_debug_reset(v);
     vmx_guest_state_reset(v);
+    if (v->controls->cpu & CPU_USE_TSC_OFFSETTING)
+        vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
     vmx_vmcs_return(v);
 }
 

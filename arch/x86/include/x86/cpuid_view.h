@@ -20,6 +20,11 @@
 #define CPUID_VIEW_MAX_EXTENDED 0x80000008u
 #define CPUID_VIEW_KVM_BASE 0x40000100u
 
+/* EAX of the leaf behind it: Linux's documentation "KVM CPUID bits". */
+#define KVM_FEATURE_NOP_IO_DELAY (1u << 1)
+#define KVM_FEATURE_CLOCKSOURCE2 (1u << 3)
+#define KVM_FEATURE_CLOCKSOURCE_STABLE (1u << 24)
+
 /* An entry whose answer follows the guest's registers. */
 enum cpuid_dynamic {
     CPUID_STATIC,
@@ -64,6 +69,7 @@ struct cpuid_view_request {
     uint64_t xcr0_supported;  /* state components that the VM may enable */
     uint32_t compacted_bytes; /* the processor's leaf 0DH.1 EBX with just those enabled */
     bool xsaves, rdtscp, invpcid; /* what the controls let through */
+    bool kvm;                 /* KVM's leaves are there */
 };
 
 void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *request);

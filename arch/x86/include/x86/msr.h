@@ -3,7 +3,8 @@
  * gives both the constants and the names for messages.
  *
  * Not here: what a guest may do with them (msr.def), and registers of one processor model.
- * SDM volume 4 "Model-Specific Registers (MSRs)", table "IA-32 Architectural MSRs".
+ * SDM volume 4 "Model-Specific Registers (MSRs)", table "IA-32 Architectural MSRs"; Linux's
+ * documentation "KVM-specific MSRs".
  */
 #ifndef X86_MSR_H
 #define X86_MSR_H
@@ -164,6 +165,8 @@
     MSR(MSR_IA32_LBR_DEPTH, 0x000014cf)                                                            \
     MSR(MSR_IA32_HW_FEEDBACK_PTR, 0x000017d0)                                                      \
     MSR(MSR_IA32_HW_FEEDBACK_CONFIG, 0x000017d1)                                                   \
+    MSR(MSR_KVM_WALL_CLOCK_NEW, 0x4b564d00)                                                        \
+    MSR(MSR_KVM_SYSTEM_TIME_NEW, 0x4b564d01)                                                       \
     MSR(MSR_IA32_EFER, 0xc0000080)                                                                 \
     MSR(MSR_IA32_STAR, 0xc0000081)                                                                 \
     MSR(MSR_IA32_LSTAR, 0xc0000082)                                                                \
