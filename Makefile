@@ -78,15 +78,37 @@ $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
 
 # -z text: a relocation in read-only memory is a mistake, and is refused here.
 # _entry: what the start code of gnu-efi 3.0.18 calls; older ones call efi_main themselves.
+link = ld -nostdlib -znocombreloc -zpack-relative-relocs -ztext -zmax-page-size=4096 --hash-style=gnu -shared \
+   -Bsymbolic --no-undefined -T boot/trapline.lds --build-id=none --defsym=_entry=efi_main \
+   $(GNUEFI_LIB)/crt0-efi-x86_64.o $(1) -L$(GNUEFI_LIB) -lgnuefi -o $(2)
+SECTIONS := $(addprefix -j ,.text .rodata .relr .relro .dynamic .reloc .data)
+
 $(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
 	@echo '  LD    $@'
-	@ld -nostdlib -znocombreloc -zpack-relative-relocs -ztext -zmax-page-size=4096 --hash-style=gnu -shared -Bsymbolic --no-undefined \
-	   -T boot/trapline.lds --build-id=none --defsym=_entry=efi_main $(GNUEFI_LIB)/crt0-efi-x86_64.o $(OBJS) -L$(GNUEFI_LIB) -lgnuefi -o $@
+	@$(call link,$(OBJS),$@)
+
+# The file carries the image packed, and unpacks it (boot/unpack). -n: no name and no time in it.
+$(BUILD)/trapline.gz: $(BUILD)/trapline.so
+	@echo '  GZIP  $@'
+	@$(OBJCOPY) -O binary $(SECTIONS) $< $(BUILD)/trapline.bin
+	@gzip -9n <$(BUILD)/trapline.bin >$@
+
+UNPACK_OBJS := $(addprefix $(BUILD)/obj/,boot/unpack/main.o boot/unpack/inflate.o boot/relocate.o \
+                 vmm/lib/string.o boot/unpack/payload.asm.o)
+symbol = 0x$$(nm $(BUILD)/trapline.so | awk '$$3 == "$(1)" { print $$1 }')
+
+$(BUILD)/obj/boot/unpack/payload.asm.o: boot/unpack/payload.asm $(BUILD)/trapline.gz
+	@mkdir -p $(@D)
+	@$(NASM) $(NASMFLAGS) -DPAYLOAD='"$(BUILD)/trapline.gz"' -DIMAGE_ENTRY=$(call symbol,_start) \
+	   -DIMAGE_TEXT_END=$(call symbol,image_text_end) -DIMAGE_END=$(call symbol,image_data_end) \
+	   -DIMAGE_BYTES=$$(stat -c %s $(BUILD)/trapline.bin) $< -o $@
+
+$(BUILD)/unpack.so: $(UNPACK_OBJS) boot/trapline.lds
+	@$(call link,$(UNPACK_OBJS),$@)
 
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
-$(BUILD)/BOOTX64.EFI: $(BUILD)/trapline.so
-	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S -j .text -j .rodata -j .relr -j .relro -j .dynamic -j .reloc -j .data -j .bss \
-	   --target=efi-app-x86_64 --subsystem=10 $< $@
+$(BUILD)/BOOTX64.EFI: $(BUILD)/unpack.so
+	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
 
 include guest/guest.mk
 include guest/lab/lab.mk

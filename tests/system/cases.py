@@ -78,7 +78,18 @@ def start_of(path, count):
     return read
 
 
+def damaged_image():
+    """What was built, with one bit changed in the middle: as a worn stick may give it."""
+    with open(os.path.join(TOP, "build", "BOOTX64.EFI"), "rb") as file:
+        image = bytearray(file.read())
+    image[len(image) // 2] ^= 1
+    return bytes(image)
+
+
 TESTS += [
+    Test("image-damaged", one_vm("kernel = k"), status=REFUSED, limit_s=90, host="tcg",
+         arguments=EVEN_MISSING, files={"damaged.efi": damaged_image}, efi="damaged.efi",
+         expect=[r"TRAPLINE: refused: this file is damaged; write it to the stick once more"]),
     Test("config-missing", one_vm("kernel = k"), status=REFUSED, limit_s=90,
          arguments=EVEN_MISSING + ["--no-config"],
          expect=[r"TRAPLINE: refused: .*trapline\.cfg.* is not on the boot volume"]),

@@ -42,6 +42,7 @@ class Test:
     host      bochs, tcg, kvm or auto
     files     {name: bytes, or path, or a function that makes the bytes}: files for the config,
               beside it
+    efi       the name of the one of them that is started instead of what was built
     check     a function that gets the serial output and returns what is wrong with it, or None
     limit_s   the time limit: seconds of processor time of the emulator, on a slow machine
     long      only in the long run (tools/check --long)
@@ -50,13 +51,13 @@ class Test:
 
     def __init__(self, name, config, status=0, expect=(), reject=(), dialogue=(), until=None,
                  host="bochs", cpus=None, memory=None, cpu_model=None, kernel=None, files=None,
-                 limit_s=240, long=False, needs=None, arguments=(), check=None):
+                 limit_s=240, long=False, needs=None, arguments=(), check=None, efi=None):
         self.name, self.config, self.status = name, config, status
         self.expect, self.reject, self.dialogue, self.until = expect, reject, dialogue, until
         self.host, self.cpus, self.memory, self.cpu_model = host, cpus, memory, cpu_model
         self.kernel, self.files, self.limit_s = kernel, files or {}, limit_s
         self.long, self.needs, self.arguments = long, needs, list(arguments)
-        self.check = check
+        self.check, self.efi = check, efi
 
 
 def load_cases(path=None):
@@ -87,7 +88,8 @@ def command(test, folder, options):
     argv += ["--keep", os.path.join(folder, "machine")]
     for name, value in (("--cpus", test.cpus), ("--memory", test.memory),
                         ("--cpu-model", test.cpu_model), ("--kernel", test.kernel),
-                        ("--until", test.until), ("--efi", options.efi)):
+                        ("--until", test.until), ("--efi", test.efi and os.path.join(folder, test.efi)
+                         or options.efi)):
         if value is not None:
             argv += [name, str(value)]
     if options.bochs and test.host == "bochs":

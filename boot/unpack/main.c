@@ -1,0 +1,113 @@
+/*
+ * What firmware starts: unpacks the image that this file carries, and calls it.
+ *
+ * Not here: anything about VT-x. The image is a UEFI application in itself: it gets the same handle
+ * and system table, and may return. No lock: one core runs.
+ * UEFI specification, "EFI_IMAGE_ENTRY_POINT", "Memory Attribute Protocol".
+ */
+#include <efi.h>
+
+#include "boot/unpack/inflate.h"
+#include "hv/string.h"
+#include "hv/types.h"
+
+#define HEADERS_BYTES 4096u /* the image is linked to begin one page after its base */
+
+/* payload.asm */
+struct unpack_image {
+    uint64_t entry;    /* offsets from the base */
+    uint64_t text_end;
+    uint64_t bytes;    /* unpacked */
+    uint64_t end;
+    uint64_t packed_bytes;
+};
+
+extern const struct unpack_image unpack_image;
+extern const uint8_t unpack_payload[];
+
+/* gnu-efi has no declaration of this protocol. */
+struct memory_attributes {
+    EFI_STATUS(EFIAPI *get)(struct memory_attributes *, EFI_PHYSICAL_ADDRESS, UINT64, UINT64 *);
+    EFI_STATUS(EFIAPI *set)(struct memory_attributes *, EFI_PHYSICAL_ADDRESS, UINT64, UINT64);
+    EFI_STATUS(EFIAPI *clear)(struct memory_attributes *, EFI_PHYSICAL_ADDRESS, UINT64, UINT64);
+};
+
+#define EFI_MEMORY_RO 0x20000ull
+#define MEMORY_ATTRIBUTE_PROTOCOL \
+    { 0xf4560cf6, 0x40ec, 0x4b4a, { 0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89 } }
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+
+static EFI_STATUS refuse(EFI_SYSTEM_TABLE *system, const CHAR16 *why, EFI_STATUS status)
+{
+    SIMPLE_TEXT_OUTPUT_INTERFACE *out = system->ConOut;
+
+    if (out) {
+        out->OutputString(out, (CHAR16 *)L"\r\nTRAPLINE: refused: ");
+        out->OutputString(out, (CHAR16 *)why);
+        out->OutputString(out, (CHAR16 *)L"\r\n");
+    }
+    return status;
+}
+
+/* Firmware that keeps allocated memory from being executed can be asked to change that, for code
+ * that is then not writable, until it is given back. Other firmware has no such protocol. */
+static EFI_STATUS protect_code(EFI_BOOT_SERVICES *services, uint64_t base, bool code)
+{
+    EFI_GUID guid = MEMORY_ATTRIBUTE_PROTOCOL;
+    uint64_t start = base + HEADERS_BYTES, bytes = unpack_image.text_end - HEADERS_BYTES;
+    struct memory_attributes *attributes;
+    EFI_STATUS status;
+
+    if (services->LocateProtocol(&guid, NULL, (void **)&attributes) != EFI_SUCCESS)
+        return EFI_SUCCESS;
+    if (!code)
+        return attributes->clear(attributes, start, bytes, EFI_MEMORY_RO);
+    status = attributes->set(attributes, start, bytes, EFI_MEMORY_RO);
+    return EFI_ERROR(status) ? status
+                             : attributes->clear(attributes, start, bytes, EFI_MEMORY_XP);
+}
+
+static bool unpack(EFI_BOOT_SERVICES *services, uint64_t base)
+{
+    struct inflate_work *work;
+    bool right;
+
+    if (services->AllocatePool(EfiLoaderData, sizeof(*work), (void **)&work) != EFI_SUCCESS)
+        return false;
+    right = inflate_gzip(work, unpack_payload, unpack_image.packed_bytes,
+                         (uint8_t *)base + HEADERS_BYTES, unpack_image.bytes);
+    memset((uint8_t *)base + HEADERS_BYTES + unpack_image.bytes, 0,
+           unpack_image.end - HEADERS_BYTES - unpack_image.bytes);
+    services->FreePool(work);
+    return right;
+}
+
+static EFI_STATUS start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system, uint64_t base)
+{
+    EFI_STATUS status;
+
+    if (!unpack(system->BootServices, base))
+        return refuse(system, L"this file is damaged; write it to the stick once more",
+                      EFI_CRC_ERROR);
+    if (EFI_ERROR(protect_code(system->BootServices, base, true)))
+        return refuse(system, L"firmware does not let unpacked code run", EFI_SECURITY_VIOLATION);
+    status = ((EFI_IMAGE_ENTRY_POINT)(base + unpack_image.entry))(image, system);
+    if (EFI_ERROR(protect_code(system->BootServices, base, false)))
+        return refuse(system, L"firmware keeps the unpacked code", EFI_SECURITY_VIOLATION);
+    return status;
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
+{
+    EFI_PHYSICAL_ADDRESS base;
+    UINTN pages = (unpack_image.end + HV_PAGE_BYTES - 1) >> HV_PAGE_SHIFT;
+    EFI_STATUS status =
+        system->BootServices->AllocatePages(AllocateAnyPages, EfiLoaderCode, pages, &base);
+
+    if (EFI_ERROR(status))
+        return refuse(system, L"there is no memory for the image", status);
+    status = start(image, system, base);
+    system->BootServices->FreePages(base, pages);
+    return status;
+}
