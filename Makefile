@@ -36,7 +36,7 @@ all: $(BUILD)/BOOTX64.EFI
 $(BUILD)/obj/%.o: CFLAGS += -Os
 QUICK := arch/x86/apic/% arch/x86/emul/% arch/x86/mm/guest_walk arch/x86/vmx/apicv arch/x86/vmx/event \
          arch/x86/vmx/exit_% arch/x86/vmx/guest_% arch/x86/vmx/hot% arch/x86/vmx/msr arch/x86/vmx/own_core% \
-         arch/x86/vmx/recorder arch/x86/vmx/run arch/x86/vmx/stats arch/x86/vmx/switch \
+         arch/x86/vmx/recorder arch/x86/vmx/run arch/x86/vmx/warm arch/x86/vmx/apic arch/x86/vmx/stats arch/x86/vmx/switch \
          vmm/core/bus vmm/core/core vmm/core/timer_queue vmm/core/vm_clock vmm/devices/% vmm/lib/%
 $(QUICK:%=$(BUILD)/obj/%.o): CFLAGS += -O2
 

@@ -172,13 +172,52 @@ static void the_short_way_agrees_with_the_long_one(void **state)
                 continue;
             found++;
             assert_ptr_equal(regs, &entry->regs);
-            assert_int_equal(entry->dynamic, CPUID_STATIC);
+            assert_int_not_equal(entry->dynamic, CPUID_DYNAMIC_FEATURES);
+            assert_int_not_equal(entry->dynamic, CPUID_DYNAMIC_OSPKE);
         }
     }
     assert_true(found >= 8);
     assert_null(cpuid_view_find_static(&view, 1, 0));
     assert_null(cpuid_view_find_static(&view, 7, 0));
     assert_null(cpuid_view_find_static(&view, 0x80000000, 0));
+}
+
+static void follow(uint64_t cr4, uint64_t xcr0, bool apic)
+{
+    const struct cpuid_view_registers registers = { cr4, xcr0, apic };
+
+    cpuid_view_follow(&view, &registers);
+}
+
+/* SDM "CPUID": OSXSAVE, OSPKE, the APIC bit, and leaf 0DH's EBX are the registers' of the moment. */
+static void follows_the_guests_registers(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.cr4_seen = true;
+    cpuid_view_make(&view, &r);
+    follow(0, XCR0_X87, true);
+    assert_false(get(1, 0).ecx & CPUID_1_ECX_OSXSAVE);
+    assert_true(get(1, 0).edx & CPUID_1_EDX_APIC);
+    assert_false(get(7, 0).ecx & CPUID_7_ECX_OSPKE);
+    assert_int_equal(get(0xd, 0).ebx, 576);
+    follow(CR4_OSXSAVE, XCR0_X87 | XCR0_SSE | XCR0_AVX, false);
+    assert_true(get(1, 0).ecx & CPUID_1_ECX_OSXSAVE);
+    assert_false(get(1, 0).edx & CPUID_1_EDX_APIC);
+    assert_false(get(7, 0).ecx & CPUID_7_ECX_OSPKE);
+    assert_int_equal(get(0xd, 0).ebx, 832);
+    follow(CR4_PKE, XCR0_X87, true);
+    assert_false(get(1, 0).ecx & CPUID_1_ECX_OSXSAVE);
+    assert_true(get(1, 0).edx & CPUID_1_EDX_APIC);
+    assert_true(get(7, 0).ecx & CPUID_7_ECX_OSPKE);
+    assert_int_equal(get(0xd, 0).ebx, 576);
+    /* What is up to date goes the short way. */
+    assert_ptr_equal(cpuid_view_find_static(&view, 1, 9), &cpuid_view_find(&view, 1, 0)->regs);
+    assert_non_null(cpuid_view_find_static(&view, 7, 0));
+    r.cr4_seen = false;
+    cpuid_view_make(&view, &r);
+    assert_null(cpuid_view_find_static(&view, 1, 0));
 }
 
 static void tells_the_true_frequency(void **state)
@@ -330,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup(offers_of_kvm_what_it_is_told_to, setup),
         cmocka_unit_test_setup(a_leaf_above_the_highest_is_answered_with_the_highest, setup),
         cmocka_unit_test_setup(the_short_way_agrees_with_the_long_one, setup),
+        cmocka_unit_test_setup(follows_the_guests_registers, setup),
         cmocka_unit_test_setup(tells_the_true_frequency, setup),
         cmocka_unit_test_setup(tells_the_machines_timer, setup),
         cmocka_unit_test_setup(topology_has_the_vms_vcpus, setup),

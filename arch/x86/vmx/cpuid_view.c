@@ -142,6 +142,7 @@ static void view_features(struct cpuid_view *view, const struct cpuid_view_reque
     if (!r->xcr0_supported)
         to->ecx &= ~CPUID_1_ECX_XSAVE;
     to->edx = host.edx & FEATURES_EDX;
+    view->has_apic = to->edx & CPUID_1_EDX_APIC;
     if (r->vcpus > 1)
         to->edx |= CPUID_1_EDX_HTT;
 }
@@ -338,13 +339,50 @@ static void view_hypervisor(struct cpuid_view *view, const struct cpuid_view_req
     view_add_any(view, &view->kvm[1], CPUID_STATIC)->eax = features;
 }
 
+static bool entry_follows_cr4(const struct cpuid_view_entry *entry)
+{
+    return entry->dynamic == CPUID_DYNAMIC_FEATURES || entry->dynamic == CPUID_DYNAMIC_OSPKE;
+}
+
+static void entry_follow(const struct cpuid_view *view, struct cpuid_view_entry *entry,
+                         const struct cpuid_view_registers *registers)
+{
+    struct cpuid_regs *regs = &entry->regs;
+
+    switch (entry->dynamic) {
+    case CPUID_DYNAMIC_FEATURES:
+        regs->ecx &= ~CPUID_1_ECX_OSXSAVE;
+        regs->ecx |= registers->cr4 & CR4_OSXSAVE ? CPUID_1_ECX_OSXSAVE : 0;
+        regs->edx &= ~CPUID_1_EDX_APIC;
+        regs->edx |= registers->apic_enabled ? view->has_apic : 0;
+        break;
+    case CPUID_DYNAMIC_OSPKE:
+        regs->ecx &= ~CPUID_7_ECX_OSPKE;
+        regs->ecx |= registers->cr4 & CR4_PKE ? CPUID_7_ECX_OSPKE : 0;
+        break;
+    case CPUID_DYNAMIC_XSAVE:
+    case CPUID_DYNAMIC_XSAVEC: /* the guest may set no bit of IA32_XSS */
+        regs->ebx = cpuid_view_xsave_bytes(view, registers->xcr0,
+                                           entry->dynamic == CPUID_DYNAMIC_XSAVEC);
+        break;
+    default:
+        break;
+    }
+}
+
+void cpuid_view_follow(struct cpuid_view *view, const struct cpuid_view_registers *registers)
+{
+    for (unsigned i = 0; i < view->count; i++)
+        entry_follow(view, &view->entries[i], registers);
+}
+
 static void view_mark_static(struct cpuid_view *view)
 {
     for (unsigned leaf = 0; leaf <= CPUID_VIEW_MAX_BASIC; leaf++) {
         struct cpuid_view_leaf *at = &view->basic[leaf];
         at->static_count = at->count;
         for (unsigned i = 0; i < at->count; i++) {
-            if (at->entries[i].dynamic != CPUID_STATIC)
+            if (entry_follows_cr4(&at->entries[i]) && !view->cr4_seen)
                 at->static_count = 0;
         }
     }
@@ -357,6 +395,7 @@ void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *r
 
     memset(view, 0, sizeof(*view));
     view->count = 1; /* entry 0 stays zero */
+    view->cr4_seen = r->cr4_seen;
     to = view_add_any(view, &view->basic[CPUID_LEAF_VENDOR], CPUID_STATIC);
     *to = host0;
     to->eax = CPUID_VIEW_MAX_BASIC;

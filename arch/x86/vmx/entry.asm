@@ -5,6 +5,10 @@
 ; Interrupts are closed throughout. What arrives between the last look at pending work in
 ; vmx_exit() and VMRESUME is held by the local APIC and forces an exit at once, since
 ; external-interrupt exiting does not depend on the guest's RFLAGS.IF.
+;
+; Three ways, by what has to be saved: the hot one (hot.c) uses five registers; the warm one (warm.c)
+; is ordinary code, which keeps RBX, RBP and R12 to R15 in place; the long one (run.c) has all of
+; them in memory. Each of the first two may refuse before it has changed anything.
 ; SDM volume 3 "VM Entries", "VM Exits".
 
 %include "offsets.inc"
@@ -16,6 +20,7 @@ section .text
 global vmx_run_guest:function hidden
 global vmx_exit_point:function hidden
 extern vmx_exit
+extern vmx_exit_go_on
 
 %macro load_registers 1-*
 %rep %0
@@ -89,7 +94,20 @@ vmx_exit_point:                     ; HOST_RIP
     jmp entry_failed
 .not_cpuid:
     cmp eax, REASON_VMCALL
-    jne .long_way
+    je .vmcall
+    lea ecx, [rax - REASON_IO_INSTRUCTION]      ; IN and OUT, RDMSR, WRMSR
+    cmp ecx, REASON_WRMSR - REASON_IO_INSTRUCTION
+    ja .long_way
+    save_registers rsi, r8, r9, r10, r11
+    call [rdi + VCPU_WARM + rcx * 8]    ; keeps RBX, RBP and R12 to R15, which are still the guest's
+    mov rdi, [rsp]
+    test eax, eax
+    jnz .warm_unusual
+    load_registers rsi, r8, r9, r10, r11
+    load_registers rax, rcx, rdx, rdi
+    vmresume
+    jmp entry_failed
+.vmcall:
     call [rdi + VCPU_HOT_VMCALL]
     jmp .hot
 .hot_refused:
@@ -97,10 +115,12 @@ vmx_exit_point:                     ; HOST_RIP
     mov eax, FIELD_EXIT_REASON
     vmread rax, rax
 .long_way:
-    mov [rdi + VCPU_EXIT_REASON], eax
     save_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+.saved:
+    mov [rdi + VCPU_EXIT_REASON], eax
     mov rbx, rdi
     call vmx_exit
+.answered:
     mov rdi, rbx
     test eax, eax
     jnz leave_guest
@@ -108,6 +128,18 @@ vmx_exit_point:                     ; HOST_RIP
     load_registers rax, rbx, rcx, rdx, rdi
     vmresume                        ; launched: this exit came from it
     jmp entry_failed
+
+.warm_unusual:
+    save_registers rbp, r12, r13, r14, r15
+    cmp eax, WARM_REFUSED
+    je .warm_refused
+    mov rbx, rdi
+    call vmx_exit_go_on
+    jmp .answered
+.warm_refused:
+    mov eax, FIELD_EXIT_REASON
+    vmread rax, rax
+    jmp .saved
 
 leave_guest:
     add rsp, 8

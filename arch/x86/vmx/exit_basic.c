@@ -8,30 +8,17 @@
 #include "x86/leaves.h"
 #include "x86/trap.h"
 
-/* Leaves whose answer depends on what the guest has set up since. */
-static void cpuid_follow(struct vmx_vcpu *v, const struct cpuid_view_entry *entry,
-                         struct cpuid_regs *regs)
+/* Writes what CPUID repeats of the guest's registers into its table: each of them that changes calls
+ * this, and so does CPUID where CR4 may have changed without an exit. */
+void vmx_cpuid_follow(struct vmx_vcpu *v)
 {
-    switch (entry->dynamic) {
-    case CPUID_DYNAMIC_FEATURES:
-        if (vmcs_read(VMCS_GUEST_CR4) & CR4_OSXSAVE)
-            regs->ecx |= CPUID_1_ECX_OSXSAVE;
-        if (!lapic_cpuid_apic(v->lapic))
-            regs->edx &= ~CPUID_1_EDX_APIC;
-        break;
-    case CPUID_DYNAMIC_OSPKE:
-        if (vmcs_read(VMCS_GUEST_CR4) & CR4_PKE)
-            regs->ecx |= CPUID_7_ECX_OSPKE;
-        break;
-    case CPUID_DYNAMIC_XSAVE:
-    case CPUID_DYNAMIC_XSAVEC:
-        /* The guest's XCR0 is in the core; it may set no bit of IA32_XSS. */
-        regs->ebx = cpuid_view_xsave_bytes(&v->cpuid, xgetbv(0),
-                                           entry->dynamic == CPUID_DYNAMIC_XSAVEC);
-        break;
-    default:
-        break;
-    }
+    const struct cpuid_view_registers registers = {
+        .cr4 = vmx_guest_cr4(v),
+        .xcr0 = v->switched.xcr0,
+        .apic_enabled = lapic_cpuid_apic(v->lapic),
+    };
+
+    cpuid_view_follow(&v->cpuid, &registers);
 }
 
 unsigned exit_cpuid(struct vmx_vcpu *v)
@@ -39,9 +26,11 @@ unsigned exit_cpuid(struct vmx_vcpu *v)
     uint64_t *r = v->gprs.r;
     uint32_t leaf = (uint32_t)r[X86_RAX], subleaf = (uint32_t)r[X86_RCX];
     const struct cpuid_view_entry *entry = cpuid_view_find(&v->cpuid, leaf, subleaf);
-    struct cpuid_regs regs = entry->regs;
+    struct cpuid_regs regs;
 
-    cpuid_follow(v, entry, &regs);
+    if (HV_UNLIKELY(!v->cpuid.cr4_seen))
+        vmx_cpuid_follow(v);
+    regs = entry->regs;
     if (HV_UNLIKELY(leaf - VMX_LEAVES_FIRST < VMX_LEAVES_COUNT))
         vmx_recorder_leaf(v, leaf, subleaf, &regs);
     /* Leaf 0BH repeats the subleaf's number, and the vCPU's id, also behind its last level. */
@@ -138,6 +127,7 @@ unsigned exit_xsetbv(struct vmx_vcpu *v)
         return vmx_answer_gp(v);
     v->switched.xcr0 = value;
     xsetbv(0, value);
+    vmx_cpuid_follow(v);
     return EXIT_NEXT | VCPU_RUN;
 }
 

@@ -150,6 +150,8 @@ static bool set_cr4(struct vmx_vcpu *v, uint64_t value)
         !load_pdptes(v))
         return false;
     install_cr4(v, value);
+    if ((old ^ value) & CPUID_VIEW_CR4)
+        vmx_cpuid_follow(v);
     if ((old ^ value) & translation)
         v->attention |= VMX_ATTENTION_FLUSH;
     return true;

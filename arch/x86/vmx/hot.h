@@ -1,5 +1,5 @@
 /*
- * What the hot ways share, with and without recording: hot.c, hot_recorded.c. Not for others.
+ * What the short ways share: hot.c, hot_recorded.c, warm.c, and run.c at its end. Not for others.
  */
 #ifndef ARCH_X86_VMX_HOT_H
 #define ARCH_X86_VMX_HOT_H
@@ -31,6 +31,17 @@ static inline __attribute__((always_inline)) struct vmx_vcpu *hot_done(struct vm
     v->exits[reason]++;
     vmwrite_unchecked(VMCS_GUEST_RIP, next);
     return v;
+}
+
+/* Handled: may the guest be entered without another look at timers, events and other cores' wishes? */
+static inline __attribute__((always_inline)) bool hot_is_ready(struct vmx_vcpu *v)
+{
+    const struct core *core = v->core;
+
+    return HV_LIKELY(!(lapic_attention(v->lapic) | v->attention |
+                       __atomic_load_n(&core->kick, __ATOMIC_RELAXED) |
+                       (tq_first_tsc(&core->timers) ^ v->timer_tsc))) &&
+           HV_LIKELY(--v->timer_budget >= 0);
 }
 
 /* False: not a leaf that is the same at any time. */

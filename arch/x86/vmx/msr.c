@@ -71,8 +71,11 @@ static bool write_apic_base(struct vmx_vcpu *v, uint64_t value)
 {
     enum lapic_base_answer answer = lapic_base_write(v->lapic, value);
 
-    if (answer == LAPIC_BASE_CHANGED)
+    v->msrs.apic_base = lapic_base_read(v->lapic);
+    if (answer == LAPIC_BASE_CHANGED) {
         vmx_apicv_update_mode(v);
+        vmx_cpuid_follow(v);
+    }
     return answer != LAPIC_BASE_FAULT;
 }
 
@@ -123,8 +126,6 @@ static bool write_bios_sign_id(struct vmx_vcpu *v, uint64_t value)
     return true;
 }
 
-#define MISC_ENABLE_WRITABLE (MISC_ENABLE_FAST_STRINGS)
-
 static bool read_misc_enable(struct vmx_vcpu *v, uint64_t *value)
 {
     *value = v->msrs.misc_enable;
@@ -133,8 +134,8 @@ static bool read_misc_enable(struct vmx_vcpu *v, uint64_t *value)
 
 static bool write_misc_enable(struct vmx_vcpu *v, uint64_t value)
 {
-    v->msrs.misc_enable = (v->msrs.misc_enable & ~MISC_ENABLE_WRITABLE) |
-                          (value & MISC_ENABLE_WRITABLE);
+    v->msrs.misc_enable = (v->msrs.misc_enable & ~VMX_MISC_ENABLE_WRITABLE) |
+                          (value & VMX_MISC_ENABLE_WRITABLE);
     return true;
 }
 
@@ -338,6 +339,7 @@ unsigned exit_wrmsr(struct vmx_vcpu *v)
 void vmx_msrs_reset(struct vmx_vcpu *v)
 {
     memset(&v->msrs, 0, sizeof(v->msrs));
+    v->msrs.apic_base = lapic_base_read(v->lapic);
     v->msrs.misc_enable =
         MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
 }

@@ -5,12 +5,12 @@
  * Not here: what the handlers do (exit_*.c), delivery of events (event.c).
  * SDM volume 3 "VM Exits", "VM Entries".
  */
-#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/hot.h"
 #include "x86/msr.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* What an instruction's end ends. */
-#define BLOCKING_ENDS (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)
+#define BLOCKING_ENDS HOT_BLOCKING_ENDS
 #define COLD __attribute__((noinline, cold))
 
 /* `needs` is a constant in each use: only the reads of that row are compiled. */
@@ -81,7 +81,7 @@ void vmx_end_iteration(struct vmx_vcpu *v)
 
 /* Moves RIP past the instruction that exited, ends the blocking by STI and MOV SS, and raises the
  * single-step trap that the instruction would have raised. RIP is moved here and, where none of the
- * rest applies, in hot.c; nowhere else. */
+ * rest applies, in hot.c and warm.c; nowhere else. */
 ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
 {
     uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
@@ -97,6 +97,11 @@ ALWAYS_INLINE void advance_rip(struct vmx_vcpu *v, uint32_t length)
     rflags = vmcs_read(VMCS_GUEST_RFLAGS);
     if (HV_UNLIKELY(rflags & (RFLAGS_TF | RFLAGS_RF)))
         flags_end(rflags);
+}
+
+void COLD vmx_advance_rip(struct vmx_vcpu *v, uint32_t length)
+{
+    advance_rip(v, length);
 }
 
 static COLD void observers_before(struct vmx_vcpu *v)
@@ -151,14 +156,12 @@ static COLD unsigned run_ready_slow(struct vmx_vcpu *v)
  */
 ALWAYS_INLINE unsigned run_ready(struct vmx_vcpu *v)
 {
-    const struct core *core = v->core;
+    return HV_LIKELY(hot_is_ready(v)) ? VCPU_RUN : run_ready_slow(v);
+}
 
-    if (HV_UNLIKELY(lapic_attention(v->lapic) | v->attention |
-                    __atomic_load_n(&core->kick, __ATOMIC_RELAXED) |
-                    (tq_first_tsc(&core->timers) ^ v->timer_tsc)) ||
-        HV_UNLIKELY(--v->timer_budget < 0))
-        return run_ready_slow(v);
-    return VCPU_RUN;
+unsigned vmx_exit_go_on(struct vmx_vcpu *v)
+{
+    return run_ready_slow(v);
 }
 
 /* --- dispatch --- */
@@ -257,6 +260,8 @@ static void observers_changed(struct vmx_vcpu *v)
     bool hot = !v->observer || (v->observer == &v->recorder.observer && !v->observer->next);
 
     v->hot = vmx_hot_ways[v->observer && hot ? v->recorder.what : 0];
+    for (unsigned i = 0; v->observer && i < HV_ARRAY_COUNT(v->hot.warm); i++)
+        v->hot.warm[i] = vmx_warm_refuse;
     v->timer_reload = hot && timer_counts_on ? VMX_TIMER_BUDGET : 0;
     v->timer_budget = 0;
     v->dispatch = v->observer ? dispatch_observed : dispatch_plain;

@@ -72,6 +72,7 @@ struct vmx_event {
 struct vmx_guest_msrs {
     uint64_t tsc_adjust;
     uint64_t misc_enable;
+    uint64_t apic_base;      /* the local APIC's, which keeps it */
     uint64_t bios_sign_id;
     uint64_t mtrr_def_type;
     uint64_t mtrr_base[VMX_GUEST_MTRR_VARIABLE];
@@ -124,10 +125,17 @@ struct vmx_observer {
     struct vmx_observer *next; /* the list's own */
 };
 
-/* The hot ways that entry.asm takes: `v`, or NULL for the long way. */
+/* The short ways that entry.asm takes. Hot: `v`, or NULL for the long way. Warm: what follows. */
+enum vmx_warm {
+    VMX_WARM_ENTER = 0, /* handled: the guest goes on */
+    VMX_WARM_GO_ON,     /* handled; there is something to do before the entry */
+    VMX_WARM_REFUSED,   /* nothing has been done: the long way */
+};
+
 struct vmx_hot {
     struct vmx_vcpu *(*cpuid)(struct vmx_vcpu *v);
     struct vmx_vcpu *(*vmcall)(struct vmx_vcpu *v);
+    unsigned (*warm[3])(struct vmx_vcpu *v); /* IO_INSTRUCTION, RDMSR, WRMSR: as they are numbered */
 };
 
 /* Counts ticks by reason and keeps the last exits: recorder.c. */
@@ -305,8 +313,18 @@ struct vmx_vcpu *vmx_hot_vmcall(struct vmx_vcpu *v);
 /* By VMX_RECORD_ bits: hot_recorded.c. */
 extern const struct vmx_hot vmx_hot_ways[VMX_RECORD_WAYS];
 
+/* --- warm.c: called by entry.asm next; enum vmx_warm --- */
+unsigned vmx_warm_io(struct vmx_vcpu *v);
+unsigned vmx_warm_rdmsr(struct vmx_vcpu *v);
+unsigned vmx_warm_wrmsr(struct vmx_vcpu *v);
+unsigned vmx_warm_refuse(struct vmx_vcpu *v);
+
 /* Called by entry.asm after each other exit, with v->exit.reason read. */
 unsigned vmx_exit(struct vmx_vcpu *v);
+/* Called by entry.asm after VMX_WARM_GO_ON. Both give enum vcpu_next. */
+unsigned vmx_exit_go_on(struct vmx_vcpu *v);
+/* The full end of an instruction that has exited. */
+void vmx_advance_rip(struct vmx_vcpu *v, uint32_t length);
 /* An iteration of a string instruction is done and others follow: ends the blocking by STI and
  * MOV SS and raises the single-step trap, as after an instruction, but leaves RIP. */
 void vmx_end_iteration(struct vmx_vcpu *v);
@@ -447,6 +465,9 @@ bool vmx_operand_write(struct vmx_vcpu *v, const struct vmx_operand *operand, co
 void vmx_watch(struct vmx_vcpu *v, enum breakpoint_access access, uint64_t address, unsigned bytes);
 void vmx_watch_raise(struct vmx_vcpu *v);
 
+/* --- exit_basic.c --- */
+void vmx_cpuid_follow(struct vmx_vcpu *v);
+
 /* --- exit_cr.c: the registers as the guest believes them --- */
 uint64_t vmx_guest_cr0(struct vmx_vcpu *v);
 uint64_t vmx_guest_cr4(struct vmx_vcpu *v);
@@ -487,6 +508,8 @@ void vmx_vmcs_return(struct vmx_vcpu *v);
 enum hv_err vmx_ept_create(struct vmx_vm *x) HV_MUST_CHECK;
 
 /* --- msr.c --- */
+/* Of IA32_MISC_ENABLE; writes leave the other bits as they are. */
+#define VMX_MISC_ENABLE_WRITABLE MISC_ENABLE_FAST_STRINGS
 bool vmx_msr_read(struct vmx_vcpu *v, uint32_t msr, uint64_t *value);
 bool vmx_msr_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value);
 void vmx_msrs_reset(struct vmx_vcpu *v);

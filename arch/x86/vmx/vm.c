@@ -43,6 +43,7 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
         .rdtscp = x->controls.cpu2 & CPU2_ENABLE_RDTSCP,
         .invpcid = x->controls.cpu2 & CPU2_ENABLE_INVPCID,
         .kvm = x->vm->config->paravirt == CONFIG_PARAVIRT_KVM,
+        .cr4_seen = (x->controls.cr4_mask & CPUID_VIEW_CR4) == CPUID_VIEW_CR4,
     };
 }
 
@@ -63,6 +64,7 @@ static enum hv_err make_controls(struct vmx_vm *x)
     x->owns_cores = x->vm->config->interrupts == CONFIG_INTERRUPTS_GUEST;
     x->policy = vm_policy_default(x->owns_cores ? VM_INTERRUPTS_GUEST : VM_INTERRUPTS_VMM);
     x->policy.cr0_trapped |= CR0_CD | CR0_NW;
+    x->policy.cr4_trapped |= CPUID_VIEW_CR4; /* so that CPUID need not look */
     x->policy.exception_bitmap = 1u << X86_EXC_DB | 1u << X86_EXC_AC | 1u << X86_EXC_MC;
     if (customize)
         customize->policy(customize, &x->policy);

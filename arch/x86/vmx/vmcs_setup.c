@@ -128,6 +128,7 @@ static void write_cr0_cr4(struct vmx_vcpu *v, uint64_t cr0, uint64_t cr4)
     vmcs_write(VMCS_GUEST_CR0, vmx_controls_cr0(v->controls, cr0 & ~(uint64_t)(CR0_CD | CR0_NW)));
     vmcs_write(VMCS_CR4_READ_SHADOW, cr4);
     vmcs_write(VMCS_GUEST_CR4, vmx_controls_cr4(v->controls, cr4));
+    vmx_cpuid_follow(v);
 }
 
 static void write_tables_and_segments(uint16_t cs, uint64_t cs_base)

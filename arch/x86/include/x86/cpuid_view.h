@@ -3,9 +3,9 @@
  * hypervisor's leaves. Made once per vCPU, so that an exit is a table look-up.
  *
  * The view points into itself: it is made where it stays.
- * Pure: the processor's leaves come in through a function. Not here: the few bits that follow the
- * guest's own registers (OSXSAVE, OSPKE, APIC, XSAVE area size); cpuid_view_find marks their
- * leaves.
+ * Pure: the processor's leaves come in through a function. A few bits follow the guest's own
+ * registers (OSXSAVE, OSPKE, APIC, XSAVE area size): whoever changes one of those writes them into
+ * the table with cpuid_view_follow.
  * SDM volume 2 "CPUID"; the hypervisor range 0x40000000 is a convention of hypervisors.
  */
 #ifndef X86_CPUID_VIEW_H
@@ -14,6 +14,7 @@
 #include "hv/types.h"
 #include "x86/cpuid.h"
 #include "x86/insn.h"
+#include "x86/regs.h"
 
 #define CPUID_VIEW_MAX_ENTRIES 128
 #define CPUID_VIEW_MAX_BASIC 0x16u
@@ -46,7 +47,7 @@ struct cpuid_view_leaf {
     const struct cpuid_view_entry *entries;
     uint32_t count;
     uint32_t subleaf_mask;
-    uint32_t static_count; /* as count; 0 when any of them is dynamic */
+    uint32_t static_count; /* as count; 0 when any of them may have changed unseen */
     uint32_t reserved;
 };
 
@@ -57,6 +58,8 @@ struct cpuid_view {
     struct cpuid_view_leaf kvm[2];
     struct cpuid_view_entry entries[CPUID_VIEW_MAX_ENTRIES]; /* entry 0: all zeros */
     unsigned count;
+    bool cr4_seen;         /* of the request */
+    uint32_t has_apic;     /* the APIC bit of leaf 1 while the APIC is enabled */
 };
 
 struct cpuid_view_request {
@@ -70,6 +73,7 @@ struct cpuid_view_request {
     uint32_t compacted_bytes; /* the processor's leaf 0DH.1 EBX with just those enabled */
     bool xsaves, rdtscp, invpcid; /* what the controls let through */
     bool kvm;                 /* KVM's leaves are there */
+    bool cr4_seen;            /* each change of CR4.OSXSAVE and CR4.PKE is seen, and followed */
 };
 
 void cpuid_view_make(struct cpuid_view *view, const struct cpuid_view_request *request);
@@ -83,6 +87,18 @@ void cpuid_view_tsc_ratio(uint64_t tsc_hz, uint32_t *denominator, uint32_t *nume
  * the components' own subleaves, since processors (and emulators) have told the totals wrong. SDM
  * volume 1 "XSAVE-Managed State". */
 uint32_t cpuid_view_xsave_bytes(const struct cpuid_view *view, uint64_t xcr0, bool compacted);
+
+/* The registers that a few bits follow. */
+struct cpuid_view_registers {
+    uint64_t cr4, xcr0;       /* as the guest believes them */
+    bool apic_enabled;        /* IA32_APIC_BASE */
+};
+
+/* CR4 bits that CPUID repeats. */
+#define CPUID_VIEW_CR4 (CR4_OSXSAVE | CR4_PKE)
+
+/* Brings those bits up to date. */
+void cpuid_view_follow(struct cpuid_view *view, const struct cpuid_view_registers *registers);
 
 /* Bits of CR4 that the view allows the guest to set. */
 uint64_t cpuid_view_cr4(const struct cpuid_view *view);
@@ -112,7 +128,7 @@ static inline const struct cpuid_view_entry *cpuid_view_find(const struct cpuid_
     return HV_LIKELY(subleaf < at->count) ? &at->entries[subleaf] : &view->entries[0];
 }
 
-/* The short way to a basic leaf that is the same at any time; NULL: ask cpuid_view_find. */
+/* The short way to a basic leaf whose table is up to date; NULL: follow, then cpuid_view_find. */
 static inline const struct cpuid_regs *cpuid_view_find_static(const struct cpuid_view *view,
                                                               uint32_t leaf, uint32_t subleaf)
 {
