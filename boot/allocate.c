@@ -19,20 +19,35 @@ static bool remember(struct boot *boot, uint64_t start, uint64_t pages)
         return false;
     }
     boot->allocations[boot->allocation_count++] = (struct boot_allocation){ start, pages };
-    memset((void *)start, 0, pages << HV_PAGE_SHIFT);
     return true;
+}
+
+uint64_t boot_allocate_unzeroed(struct boot *boot, uint64_t bytes, uint64_t highest_byte)
+{
+    EFI_PHYSICAL_ADDRESS start = highest_byte;
+    EFI_ALLOCATE_TYPE how = highest_byte == UINT64_MAX ? AllocateAnyPages : AllocateMaxAddress;
+    if (bytes == 0 || bytes > UINT64_MAX - HV_PAGE_MASK)
+        return 0;
+    uint64_t pages = hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT;
+    EFI_STATUS status = boot->services->AllocatePages(how, EfiLoaderData, pages, &start);
+    if (EFI_ERROR(status) || !remember(boot, start, pages))
+        return 0;
+    return start;
 }
 
 uint64_t boot_allocate(struct boot *boot, uint64_t bytes)
 {
-    EFI_PHYSICAL_ADDRESS start = 0;
-    if (bytes == 0 || bytes > UINT64_MAX - HV_PAGE_MASK)
+    uint64_t start = boot_allocate_unzeroed(boot, bytes, UINT64_MAX);
+    if (start)
+        memset((void *)start, 0, hv_align_up(bytes, HV_PAGE_BYTES));
+    return start;
+}
+
+static uint64_t remember_page(struct boot *boot, uint64_t start)
+{
+    if (!remember(boot, start, 1))
         return 0;
-    uint64_t pages = hv_align_up(bytes, HV_PAGE_BYTES) >> HV_PAGE_SHIFT;
-    EFI_STATUS status =
-        boot->services->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &start);
-    if (EFI_ERROR(status) || !remember(boot, start, pages))
-        return 0;
+    memset((void *)start, 0, HV_PAGE_BYTES);
     return start;
 }
 
@@ -42,14 +57,14 @@ uint64_t boot_allocate_low_page(struct boot *boot)
     EFI_STATUS status =
         boot->services->AllocatePages(AllocateMaxAddress, EfiLoaderData, 1, &start);
     if (!EFI_ERROR(status) && start != 0)
-        return remember(boot, start, 1) ? start : 0;
+        return remember_page(boot, start);
     if (!EFI_ERROR(status))
         boot->services->FreePages(start, 1); /* page 0 is nobody's */
     for (start = LOW_PAGE_HIGHEST; start >= LOW_PAGE_LOWEST; start -= HV_PAGE_BYTES) {
         EFI_PHYSICAL_ADDRESS exact = start;
         status = boot->services->AllocatePages(AllocateAddress, EfiLoaderData, 1, &exact);
         if (!EFI_ERROR(status))
-            return remember(boot, exact, 1) ? exact : 0;
+            return remember_page(boot, exact);
     }
     return 0;
 }

@@ -52,20 +52,30 @@ static bool map_allocate(struct boot *boot, struct current_map *current)
     return true;
 }
 
+bool boot_read_memory_map(struct boot *boot)
+{
+    struct boot_info *info = boot->info;
+    struct current_map current = { 0 };
+    bool complete;
+    if (!map_allocate(boot, &current))
+        return false;
+    EFI_STATUS status = map_read(boot, &current);
+    info->memory_count = EFI_ERROR(status) ? 0 : memory_map_convert(&current.map, info->memory,
+                                                                    BOOT_INFO_MAX_MEMORY, &complete);
+    boot_free(boot, (uint64_t)current.room);
+    if (EFI_ERROR(status))
+        return boot_refuse(boot, "firmware gives no memory map: %s", boot_status_name(status));
+    return true;
+}
+
 uint64_t boot_free_memory(struct boot *boot)
 {
-    struct current_map current = { 0 };
+    const struct boot_info *info = boot->info; /* its map is filled for good when we leave */
     uint64_t sum = 0;
-    bool complete;
-    struct boot_memory *out = boot->info->memory; /* scratch: filled for good when we leave */
-    if (!map_allocate(boot, &current))
+    if (!boot_read_memory_map(boot))
         return 0;
-    if (!EFI_ERROR(map_read(boot, &current))) {
-        uint32_t count = memory_map_convert(&current.map, out, BOOT_INFO_MAX_MEMORY, &complete);
-        for (uint32_t i = 0; i < count; i++)
-            sum += out[i].kind == BOOT_MEMORY_FREE ? out[i].bytes : 0;
-    }
-    boot_free(boot, (uint64_t)current.room);
+    for (uint32_t i = 0; i < info->memory_count; i++)
+        sum += info->memory[i].kind == BOOT_MEMORY_FREE ? info->memory[i].bytes : 0;
     return sum;
 }
 

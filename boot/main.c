@@ -5,6 +5,7 @@
  * given back, and the machine goes on as if nothing had been started. No lock: one core runs.
  * UEFI specification, "Images", "EFI_IMAGE_ENTRY_POINT".
  */
+#include "boot/keep.h"
 #include "boot/uefi.h"
 #include "hv/string.h"
 
@@ -105,7 +106,15 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
     /* Firmware resets a machine whose application has not returned after five minutes. */
     boot.services->SetWatchdogTimer(0, 0, 0, NULL);
     boot_print(&boot, "\nTrapline\n");
-    if (!prepare(&boot) || !boot_leave_firmware(&boot))
+    if (!prepare(&boot))
+        return refuse(&boot);
+    if (boot.info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE) {
+        if (!boot_keep_run(&boot))
+            return refuse(&boot);
+        boot_free_all(&boot);
+        return EFI_SUCCESS;
+    }
+    if (!boot_leave_firmware(&boot))
         return refuse(&boot);
     boot_handover(boot.info, boot.info->stack_start + boot.info->stack_bytes);
 }

@@ -51,6 +51,8 @@ const char *boot_status_name(EFI_STATUS status);
 
 /* Pages of loader data, zeroed, anywhere. 0: there are none (no reason recorded). */
 uint64_t boot_allocate(struct boot *boot, uint64_t bytes);
+/* The same as they are, and not above `highest_byte`: for large pieces. */
+uint64_t boot_allocate_unzeroed(struct boot *boot, uint64_t bytes, uint64_t highest_byte);
 /* One page below 1 MB. 0: none is free. */
 uint64_t boot_allocate_low_page(struct boot *boot);
 /* Gives one allocation back before the others. */
@@ -117,6 +119,9 @@ bool boot_check_machine(struct boot *boot, const char *config_refusal);
 /* The free memory that will be left, in bytes; 0: firmware does not say. That of boot services is
  * not counted: whether it can be had is known only after the other cores have been started. */
 uint64_t boot_free_memory(struct boot *boot);
+
+/* Reads firmware's map, as it is now, into the hand-over; what allocates afterwards changes it. */
+bool boot_read_memory_map(struct boot *boot);
 
 /* Memory map and ExitBootServices. When this returns true, the machine is ours: no firmware call
  * and no message afterwards. False: there was no memory for the map. Firmware that refuses to be

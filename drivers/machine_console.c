@@ -36,9 +36,11 @@ static void seat_flush(void *ctx)
     screen_flush(&seat->screen);
 }
 
+/* Boot-once: the console keeps it. */
+static struct seat seat;
+
 bool console_start_screen(const struct boot_info *info)
 {
-    static struct seat seat; /* the console keeps it from here on */
     const struct hv_console_backend backend = { "screen", seat_write, seat_read, &seat,
                                                 seat_flush };
     if (seat.taken || (info->config.console == CONFIG_CONSOLE_SERIAL && console_backend_count() > 0))
@@ -53,4 +55,11 @@ bool console_start_screen(const struct boot_info *info)
             seat.screen.terminal.rows,
             seat.has_keyboard ? "PS/2 keyboard" : "no keyboard controller");
     return true;
+}
+
+void console_stop(void)
+{
+    console_stop_serial();
+    if (seat.taken && seat.has_keyboard)
+        ps2_keyboard_restore(&seat.keyboard);
 }

@@ -19,12 +19,21 @@
 static struct {
     struct uart_host legacy, firmware, card;
     bool has_legacy, has_firmware, has_card;
+    struct serial_before {
+        struct uart_place place;
+        struct uart_host_settings settings;
+    } before[3]; /* as firmware had those that were touched */
+    unsigned touched;
 } serial;
 
 static bool start_port(struct uart_host *uart, const struct uart_place *place, const char *who)
 {
     struct hv_console_backend backend = uart_host_backend(uart);
 
+    if (serial.touched == HV_ARRAY_COUNT(serial.before))
+        return false;
+    serial.before[serial.touched].place = *place;
+    uart_host_save(&hv_machine_access, place, &serial.before[serial.touched++].settings);
     uart_host_init(uart, &hv_machine_access, place);
     if (console_add(&backend) != HV_OK)
         return false;
@@ -119,6 +128,14 @@ void console_find_serial(const struct boot_info *info, const struct console_hard
         return;
     if (hardware->firmware_port && !serial.has_firmware)
         start_firmware_port(hardware);
+    if (info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE)
+        return; /* the search changes settings of cards that firmware has drivers for */
     if (!serial.has_legacy && !serial.has_firmware && !serial.has_card)
         pci_scan(hardware->pci, try_card, (void *)hardware);
+}
+
+void console_stop_serial(void)
+{
+    for (unsigned i = 0; i < serial.touched; i++)
+        uart_host_restore(&hv_machine_access, &serial.before[i].place, &serial.before[i].settings);
 }

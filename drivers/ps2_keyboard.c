@@ -54,9 +54,15 @@ static bool send(const struct hv_ports *ports, uint16_t port, uint8_t byte)
 
 static int receive(const struct hv_ports *ports)
 {
-    if (!wait_status(ports, STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL))
-        return -1;
-    return ports_in8(ports, PORT_DATA);
+    for (unsigned i = 0; i < DRAIN_BYTES; i++) {
+        if (!wait_status(ports, STATUS_OUTPUT_FULL, STATUS_OUTPUT_FULL))
+            return -1;
+        bool from_mouse = ports_in8(ports, PORT_STATUS) & STATUS_FROM_MOUSE;
+        uint8_t byte = ports_in8(ports, PORT_DATA);
+        if (!from_mouse)
+            return byte;
+    }
+    return -1;
 }
 
 static void drain(const struct hv_ports *ports)
@@ -79,6 +85,9 @@ bool ps2_keyboard_init(struct ps2_keyboard *keyboard, const struct hv_ports *por
     if (ports_in8(ports, PORT_STATUS) == STATUS_ABSENT)
         return false;
     drain(ports);
+    /* The next command is a bit of this byte: it has to be read before. A mouse that moves at this
+     * moment may speak first. */
+    keyboard->config_before = read_config(ports);
     if (!send(ports, PORT_COMMAND, COMMAND_DISABLE_MOUSE))
         return false;
     drain(ports);
@@ -99,6 +108,15 @@ bool ps2_keyboard_init(struct ps2_keyboard *keyboard, const struct hv_ports *por
     if (send(ports, PORT_DATA, KEYBOARD_ENABLE))
         (void)receive(ports);
     return true;
+}
+
+void ps2_keyboard_restore(const struct ps2_keyboard *keyboard)
+{
+    const struct hv_ports *ports = keyboard->ports;
+
+    drain(ports);
+    if (keyboard->config_before >= 0 && send(ports, PORT_COMMAND, COMMAND_WRITE_CONFIG))
+        (void)send(ports, PORT_DATA, (uint8_t)keyboard->config_before);
 }
 
 static int next_typed(struct ps2_keyboard *keyboard)

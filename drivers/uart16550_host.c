@@ -30,6 +30,7 @@ enum {
 #define LSR_THR_EMPTY 0x20
 #define LSR_ALL_EMPTY 0x40
 #define LSR_ABSENT 0xff
+#define IIR_FIFO_ON 0xc0 /* IIR is read where FCR is written */
 
 #define DIVISOR_115200 1
 #define FIFO_BYTES 16
@@ -138,6 +139,37 @@ void uart_host_init(struct uart_host *uart, const struct hv_access *access,
     reg_write(access, place, UART_IER, 0);
     reg_write(access, place, UART_FCR, FCR_ENABLE_AND_CLEAR);
     reg_write(access, place, UART_MCR, MCR_DTR_RTS_OUT2);
+}
+
+void uart_host_save(const struct hv_access *access, const struct uart_place *place,
+                    struct uart_host_settings *settings)
+{
+    uint8_t lcr = reg_read(access, place, UART_LCR);
+
+    settings->lcr = lcr;
+    settings->mcr = reg_read(access, place, UART_MCR);
+    settings->fifo = (reg_read(access, place, UART_FCR) & IIR_FIFO_ON) == IIR_FIFO_ON;
+    reg_write(access, place, UART_LCR, lcr | LCR_DLAB);
+    settings->divisor_low = reg_read(access, place, UART_DATA);
+    settings->divisor_high = reg_read(access, place, UART_IER);
+    reg_write(access, place, UART_LCR, lcr & (uint8_t)~LCR_DLAB);
+    settings->ier = reg_read(access, place, UART_IER);
+    reg_write(access, place, UART_LCR, lcr);
+}
+
+void uart_host_restore(const struct hv_access *access, const struct uart_place *place,
+                       const struct uart_host_settings *settings)
+{
+    (void)wait_for(access, place, LSR_ALL_EMPTY);
+    reg_write(access, place, UART_LCR, settings->lcr | LCR_DLAB);
+    reg_write(access, place, UART_DATA, settings->divisor_low);
+    reg_write(access, place, UART_IER, settings->divisor_high);
+    reg_write(access, place, UART_LCR, settings->lcr & (uint8_t)~LCR_DLAB);
+    if (!settings->fifo)
+        reg_write(access, place, UART_FCR, 0);
+    reg_write(access, place, UART_MCR, settings->mcr);
+    reg_write(access, place, UART_IER, settings->ier);
+    reg_write(access, place, UART_LCR, settings->lcr);
 }
 
 /* Makes room for at least one byte. A port that has stalled is asked once, not waited for. */

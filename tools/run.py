@@ -93,7 +93,9 @@ def parse_arguments():
         help="the EFI program to start (default: build/BOOTX64.EFI)")
     add("--bochs", metavar="PATH", help="the Bochs to use (default: the one on the path)")
     add("--stay", action="store_true",
-        help="when Trapline refuses to start, stay with the firmware that it returns to")
+        help="when Trapline goes back to firmware, stay with it")
+    add("--shell", metavar="FILE",
+        help="let firmware start its shell, which runs this script; Trapline is trapline.efi")
     add("--allow-missing", action="store_true",
         help="start although the config names files that are not there")
     add("--no-config", action="store_true",
@@ -145,7 +147,8 @@ def make_image(options, work):
                os.path.join(BUILD, "guest", options.kernel), os.path.join(BUILD, "guest")]
     files = diskimage.collect(options.config, folders, options.allow_missing)
     image = os.path.join(work, "disk.img")
-    diskimage.build(image, options.efi, None if options.no_config else options.config, files)
+    diskimage.build(image, options.efi, None if options.no_config else options.config, files,
+                    shell_script=options.shell)
     return image
 
 

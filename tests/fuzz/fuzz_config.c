@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     check_text(config.explain, sizeof(config.explain), true);
     check((config.vm_count != 0) + (config.lab[0] != 0) + (config.explain[0] != 0) == 1);
     check(config.vm_count <= CONFIG_MAX_VMS);
-    check(config.console <= CONFIG_CONSOLE_SCREEN && config.on_exit <= CONFIG_ON_EXIT_RESET);
+    check(config.console <= CONFIG_CONSOLE_SCREEN && config.on_exit <= CONFIG_ON_EXIT_FIRMWARE);
     for (unsigned i = 0; i < config.vm_count; i++) {
         check_vm(&config.vms[i]);
         for (unsigned j = 0; j < i; j++)

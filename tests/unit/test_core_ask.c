@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,6 +52,16 @@ void arch_kick_core(unsigned core)
 {
     assert_int_equal(core, 1);
     kicks++;
+}
+
+bool arch_run_is_over(void)
+{
+    return false;
+}
+
+void arch_leave_run(void)
+{
+    abort();
 }
 
 void arch_idle(uint64_t deadline_tsc, const uint32_t *unless)

@@ -169,6 +169,8 @@ static void fake_out8(void *ctx, uint16_t port, uint8_t value)
         k->command = value;
         if (value == 0x20 && !k->mute)
             queue(k, k->config, false);
+        if (value == 0xa7)
+            k->config |= 0x20;
         if (value == 0xae)
             k->config &= (uint8_t)~0x10;
     } else if (k->command == 0x60) {
@@ -250,6 +252,29 @@ static void test_what_is_no_controller(void **state)
 }
 
 /* It may stop answering at any step: init ends, and says so where the keyboard can't be used. */
+/* Firmware that has mouse and interrupts on gets them back, though the mouse had the last word. */
+static void test_restore(void **state)
+{
+    (void)state;
+    struct fake_8042 k = { .config = 0x47 };
+    struct hv_ports ports = ports_of(&k);
+    struct ps2_keyboard keyboard;
+    assert_true(ps2_keyboard_init(&keyboard, &ports));
+    assert_int_equal(keyboard.config_before, 0x47);
+    assert_int_equal(k.config & 0x23, 0x20);
+    queue(&k, 0x08, true);
+    queue(&k, 0x1e, false);
+    ps2_keyboard_restore(&keyboard);
+    assert_int_equal(k.config, 0x47);
+    assert_int_equal(k.next, k.count);
+    keyboard.config_before = -1;
+    k.config = 0x65;
+    ps2_keyboard_restore(&keyboard);
+    assert_int_equal(k.config, 0x65);
+    k.deaf = true;
+    ps2_keyboard_restore(&keyboard);
+}
+
 static void test_a_controller_that_dies_on_the_way(void **state)
 {
     (void)state;
@@ -258,11 +283,11 @@ static void test_a_controller_that_dies_on_the_way(void **state)
         struct fake_8042 deaf = { .writes_until_deaf = after };
         struct hv_ports ports = ports_of(&deaf);
         bool usable = ps2_keyboard_init(&keyboard, &ports);
-        assert_int_equal(usable, after >= 6);
+        assert_int_equal(usable, after >= 7);
         struct fake_8042 mute = { .writes_until_mute = after };
         ports = ports_of(&mute);
         usable = ps2_keyboard_init(&keyboard, &ports);
-        assert_int_equal(usable, after > 2);
+        assert_int_equal(usable, after > 3);
     }
 }
 
@@ -277,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_init_and_read),
         cmocka_unit_test(test_a_controller_without_translation),
         cmocka_unit_test(test_what_is_no_controller),
+        cmocka_unit_test(test_restore),
         cmocka_unit_test(test_a_controller_that_dies_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,8 @@ static uint8_t fake_in8(void *ctx, uint16_t port)
         return u->rx;
     case 1:
         return u->lcr & 0x80 ? u->dlm : u->ier;
+    case 2:
+        return u->fcr & 1 ? 0xc1 : 1;
     case 3:
         return u->lcr;
     case 4:
@@ -285,6 +287,30 @@ static void test_a_rate_that_is_wanted(void **state)
     assert_int_equal(u.dlm, 0x01);
 }
 
+static void test_firmware_gets_its_settings_back(void **state)
+{
+    (void)state;
+    for (unsigned fifo = 0; fifo < 2; fifo++) {
+        struct fake_uart u = { .lcr = 0x1b, .mcr = 0x03, .ier = 0x05, .fcr = (uint8_t)fifo,
+                               .dll = 0x0c, .dlm = 0x01 };
+        struct hv_access access = access_of(&u);
+        struct uart_host_settings settings;
+        struct uart_host uart;
+        uart_host_save(&access, &com1, &settings);
+        assert_int_equal(u.lcr, 0x1b);
+        assert_int_equal(settings.fifo, fifo);
+        uart_host_init(&uart, &access, &com1);
+        assert_int_equal(u.ier, 0);
+        uart_host_restore(&access, &com1, &settings);
+        assert_int_equal(u.lcr, 0x1b);
+        assert_int_equal(u.mcr, 0x03);
+        assert_int_equal(u.ier, 0x05);
+        assert_int_equal(u.dll, 0x0c);
+        assert_int_equal(u.dlm, 0x01);
+        assert_int_equal(u.fcr & 1, fifo);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_registers_in_memory),
         cmocka_unit_test(test_a_divisor_that_makes_no_sense_is_set),
         cmocka_unit_test(test_a_rate_that_is_wanted),
+        cmocka_unit_test(test_firmware_gets_its_settings_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

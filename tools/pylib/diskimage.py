@@ -113,9 +113,12 @@ def fill_volume(image, files):
             run_mtools(["mcopy", "-i", image, "-m", "-o", copy, "::/" + path])
 
 
-def build(output, efi, config_path, files, extra=None):
-    """Writes the image. `files` as collect() gives them; `extra` are more, by path on the volume."""
+def build(output, efi, config_path, files, extra=None, shell_script=None):
+    """Writes the image. `files` as collect() gives them; `extra` are more, by path on the volume.
+    With a `shell_script` firmware finds nothing to start but its own shell, which runs that."""
     contents = {"EFI/BOOT/BOOTX64.EFI": efi}
+    if shell_script:
+        contents = {"trapline.efi": efi, "startup.nsh": shell_script}
     if config_path:
         contents["trapline.cfg"] = config_path
     contents.update(files)

@@ -314,7 +314,7 @@ class Session:
             return "panic", LAST_WORDS_S
         if heard.refusal is not None and not stay:
             return "refused", LAST_WORDS_S
-        if vm_names and {result.vm for result in heard.results} >= set(vm_names):
+        if vm_names and not stay and {result.vm for result in heard.results} >= set(vm_names):
             return "stuck", GRACE_S
         return None, 0
 

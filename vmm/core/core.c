@@ -236,6 +236,7 @@ void core_turn(unsigned index)
 
 HV_NORETURN void core_run(unsigned index)
 {
-    for (;;)
+    while (!arch_run_is_over())
         core_turn(index);
+    arch_leave_run();
 }

@@ -151,11 +151,18 @@ void machine_start(const struct boot_info *info)
 
 void machine_end(void)
 {
-    bool reset = machine_boot_info()->config.on_exit == CONFIG_ON_EXIT_RESET;
+    enum config_on_exit how = machine_boot_info()->config.on_exit;
+    static const char *const words[] = {
+        [CONFIG_ON_EXIT_POWEROFF] = "switching off",
+        [CONFIG_ON_EXIT_RESET] = "starting the machine over",
+        [CONFIG_ON_EXIT_FIRMWARE] = "back to firmware",
+    };
 
     console_release(); /* the guests' last words, if the operator has the console */
-    hv_notice("all VMs have ended: %s", reset ? "starting the machine over" : "switching off");
-    if (reset)
+    hv_notice("all VMs have ended: %s", words[how]);
+    if (how == CONFIG_ON_EXIT_FIRMWARE)
+        arch_back_to_firmware();
+    if (how == CONFIG_ON_EXIT_RESET)
         arch_reset();
     arch_power_off();
 }

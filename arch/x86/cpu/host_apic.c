@@ -13,6 +13,7 @@
 #include "x86/host_apic_regs.h"
 #include "x86/host_paging.h"
 #include "x86/insn.h"
+#include "x86/kept.h"
 #include "x86/msr.h"
 #include "x86/percpu.h"
 #include "x86/regs.h"
@@ -23,6 +24,7 @@
 /* Boot-once. */
 static bool x2apic;
 static volatile uint8_t *xapic_page;
+static uint8_t firmware_masks[2]; /* of the 8259As */
 
 bool host_apic_is_x2apic(void)
 {
@@ -73,6 +75,15 @@ static void mask_8259s(void)
         out8(writes[i].port, writes[i].value);
 }
 
+/* Firmware's vectors can't be read back, so they stay; masked, nothing is delivered. */
+static void mask_firmware_8259s(void)
+{
+    firmware_masks[0] = in8(0x21);
+    firmware_masks[1] = in8(0xa1);
+    out8(0x21, 0xff);
+    out8(0xa1, 0xff);
+}
+
 void host_apic_init(void)
 {
     struct cpuid_regs features = cpuid(CPUID_LEAF_FEATURES, 0);
@@ -80,11 +91,17 @@ void host_apic_init(void)
 
     if (!(features.edx & CPUID_1_EDX_APIC))
         hv_panic("the boot core's local APIC is switched off or missing");
-    mask_8259s();
-    x2apic = features.ecx & CPUID_1_ECX_X2APIC;
+    base = rdmsr(MSR_IA32_APIC_BASE);
+    if (kept_is_on()) {
+        mask_firmware_8259s();
+        x2apic = base & APIC_BASE_EXTD;
+    } else {
+        mask_8259s();
+        x2apic = features.ecx & CPUID_1_ECX_X2APIC;
+    }
     if (x2apic)
         return;
-    base = rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ADDRESS;
+    base &= APIC_BASE_ADDRESS;
     xapic_page = host_map_mmio(base, HV_PAGE_BYTES);
     if (!xapic_page)
         hv_panic("the local APIC's registers at %#llx cannot be mapped", (unsigned long long)base);
@@ -97,6 +114,8 @@ static enum hv_err enter_mode(void)
 
     if (!x2apic && (base & APIC_BASE_EXTD))
         return HV_ERR_UNSUPPORTED; /* the way back is through "disabled", and may be locked */
+    if (kept_is_on() && (!(base & APIC_BASE_EN) || (x2apic && !(base & APIC_BASE_EXTD))))
+        return HV_ERR_UNSUPPORTED; /* there would be no way back */
     if (!(base & APIC_BASE_EN)) {
         base |= APIC_BASE_EN;
         if (!wrmsr_safe(MSR_IA32_APIC_BASE, base))
@@ -126,9 +145,14 @@ static void finish_in_service(void)
     }
 }
 
+static unsigned highest_local_vector(void)
+{
+    return apic_read(APIC_VERSION) >> 16 & 0xff;
+}
+
 static void mask_local_vectors(void)
 {
-    unsigned highest = apic_read(APIC_VERSION) >> 16 & 0xff;
+    unsigned highest = highest_local_vector();
 
     apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
     apic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
@@ -142,21 +166,104 @@ static void mask_local_vectors(void)
         apic_write(APIC_LVT_CMCI, APIC_LVT_MASKED);
 }
 
+/* --- an APIC that firmware wants back --- */
+
+static bool has_deadline(void)
+{
+    return cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_TSC_DEADLINE;
+}
+
+static void save_for_firmware(struct kept_apic *apic)
+{
+    unsigned highest = highest_local_vector();
+
+    apic->tpr = apic_read(APIC_TPR);
+    apic->spurious = apic_read(APIC_SPURIOUS);
+    apic->timer = apic_read(APIC_LVT_TIMER);
+    apic->lint0 = apic_read(APIC_LVT_LINT0);
+    apic->lint1 = apic_read(APIC_LVT_LINT1);
+    apic->error = apic_read(APIC_LVT_ERROR);
+    apic->divide = apic_read(APIC_DIVIDE);
+    apic->initial = apic_read(APIC_INITIAL_COUNT);
+    apic->current = apic_read(APIC_CURRENT_COUNT);
+    apic->performance = highest >= 4 ? apic_read(APIC_LVT_PERFORMANCE) : 0;
+    apic->thermal = highest >= 5 ? apic_read(APIC_LVT_THERMAL) : 0;
+    apic->cmci = highest >= 6 ? apic_read(APIC_LVT_CMCI) : 0;
+    apic->deadline = has_deadline() ? rdmsr(MSR_IA32_TSC_DEADLINE) : 0;
+    apic->saved = true;
+}
+
+/* Takes what is requested of the host's own vectors; those of devices are held back by the TPR. */
+static void drain_own(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        if (!(apic_read(APIC_IRR + 0x70) >> (HOST_VECTOR_TIMER % 32)))
+            return;
+        sti_nop_cli();
+    }
+}
+
+/* The timer comes last but for the TPR: it may interrupt at once. In deadline mode the entry must
+ * have been written before the deadline. */
+static void give_back_timer(const struct kept_apic *before)
+{
+    apic_write(APIC_DIVIDE, before->divide);
+    apic_write(APIC_LVT_TIMER, before->timer);
+    mfence();
+    if (before->deadline)
+        wrmsr(MSR_IA32_TSC_DEADLINE, before->deadline);
+    else
+        apic_write(APIC_INITIAL_COUNT, kept_apic_count(before));
+}
+
+void host_apic_give_back(const struct kept_apic *before)
+{
+    unsigned highest;
+
+    if (!before->saved)
+        return;
+    highest = highest_local_vector();
+    host_timer_stop();
+    apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+    drain_own();
+    apic_write(APIC_ERROR_STATUS, 0);
+    apic_write(APIC_SPURIOUS, before->spurious); /* entries keep their masks while it is off */
+    apic_write(APIC_LVT_LINT0, before->lint0);
+    apic_write(APIC_LVT_LINT1, before->lint1);
+    apic_write(APIC_LVT_ERROR, before->error);
+    if (highest >= 4)
+        apic_write(APIC_LVT_PERFORMANCE, before->performance);
+    if (highest >= 5)
+        apic_write(APIC_LVT_THERMAL, before->thermal);
+    if (highest >= 6)
+        apic_write(APIC_LVT_CMCI, before->cmci);
+    give_back_timer(before);
+    apic_write(APIC_TPR, before->tpr);
+    if (this_cpu()->index != 0)
+        return;
+    out8(0x21, firmware_masks[0]);
+    out8(0xa1, firmware_masks[1]);
+}
+
 enum hv_err host_apic_init_core(void)
 {
+    struct kept_core *kept = kept_of(this_cpu());
     enum hv_err err = enter_mode();
 
     if (err)
         return err;
+    if (kept)
+        save_for_firmware(&kept->apic);
     mask_local_vectors();
     /* An interrupt with an exception's vector would be taken for the exception. */
-    apic_write(APIC_TPR, APIC_TPR_EXCEPTIONS);
+    apic_write(APIC_TPR, kept ? APIC_TPR_DEVICES : APIC_TPR_EXCEPTIONS);
     apic_write(APIC_SPURIOUS, APIC_SPURIOUS_ENABLE | HOST_VECTOR_SPURIOUS);
     /* Entries can be unmasked only in an APIC that is switched on. */
     apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
     apic_write(APIC_LVT_ERROR, HOST_VECTOR_APIC_ERROR);
     apic_write(APIC_ERROR_STATUS, 0); /* a write, then a read, gives and clears what was latched */
-    finish_in_service();
+    if (!kept)
+        finish_in_service();
     return HV_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "hv/arch_ops.h"
 #include "x86/host_apic.h"
 #include "x86/insn.h"
+#include "x86/kept.h"
 #include "x86/percpu.h"
 #include "x86/trap.h"
 #include "x86/tsc.h"
@@ -31,6 +32,8 @@ uint64_t arch_tsc_hz(void)
 
 const char *arch_cannot_own_cores(void)
 {
+    if (kept_is_on())
+        return "local APICs that firmware does not want back (on-exit = poweroff or reset)";
     if (!host_apic_is_x2apic())
         return "x2APIC mode";
     return host_timer_is_deadline_mode() ? NULL : "a TSC-deadline timer";

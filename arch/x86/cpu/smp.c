@@ -16,6 +16,7 @@
 #include "x86/host_apic.h"
 #include "x86/host_paging.h"
 #include "x86/insn.h"
+#include "x86/kept.h"
 #include "x86/panic.h"
 #include "x86/regs.h"
 #include "x86/smp.h"
@@ -56,28 +57,36 @@ static bool change_state(struct percpu *cpu, enum core_state from, enum core_sta
 
 /* --- On the starting core ------------------------------------------------------------------- */
 
-/* Finds the block that was made for this core; without known ids, any that is free. Runs on the
- * shared stack, without descriptors of our own: no logging, no this_cpu(). Returns the stack's top
- * with the block's address on it, or 0: nobody waits for this core (any more). */
-uint64_t smp_claim(void)
+/* Finds the block that was made for this core; without known ids, any that is free. */
+struct percpu *smp_claim_block(uint32_t apic_id)
 {
-    uint32_t id = host_apic_id();
-
     for (unsigned i = 1; i < percpu_count(); i++) {
         struct percpu *cpu = percpu_at(i);
         bool anonymous = cpu->apic_id == HOST_APIC_ID_UNKNOWN;
-        uint64_t *top = (uint64_t *)cpu->stack_top;
 
-        if (!anonymous && cpu->apic_id != id)
+        if (!anonymous && cpu->apic_id != apic_id)
             continue;
         if (!change_state(cpu, CORE_STARTING, CORE_ONLINE))
             continue;
-        cpu->apic_id = id;
+        cpu->apic_id = apic_id;
         cpu->start_tsc = rdtsc_ordered();
-        top[-1] = (uint64_t)cpu; /* popped: leaves the stack aligned for a call */
-        return (uint64_t)(top - 1);
+        return cpu;
     }
-    return 0;
+    return NULL;
+}
+
+/* Runs on the shared stack, without descriptors of our own. Returns the core's stack's top with the
+ * block's address on it, or 0: nobody waits for this core (any more). */
+uint64_t smp_claim(void)
+{
+    struct percpu *cpu = smp_claim_block(host_apic_id());
+    uint64_t *top;
+
+    if (!cpu)
+        return 0;
+    top = (uint64_t *)cpu->stack_top;
+    top[-1] = (uint64_t)cpu; /* popped: leaves the stack aligned for a call */
+    return (uint64_t)(top - 1);
 }
 
 void smp_core_main(struct percpu *cpu)
@@ -263,6 +272,55 @@ static void start_others(const struct boot_info *info)
         start_unknown_cores(info, page);
 }
 
+/* --- Cores that firmware lends (x86/kept.h) --------------------------------------------------- */
+
+static bool add_kept_state(struct percpu *cpu)
+{
+    hpa_t page;
+
+    if (page_alloc_take(hv_pages(), 1, PAGE_ALIGN_4K, PAGE_ALLOC_ZERO, &page))
+        return false;
+    cpu->kept = (void *)page.v;
+    return true;
+}
+
+/* They wait in kept_join, and come as soon as the gate opens. */
+static void let_in_lent(void)
+{
+    uint64_t before = rdtsc_ordered();
+
+    kept_open_gate(true);
+    for (unsigned i = 1; i < percpu_count(); i++) {
+        struct percpu *cpu = percpu_at(i);
+
+        if (answered_within(cpu, ANSWER_MS * 1000) ||
+            !change_state(cpu, CORE_STARTING, CORE_SILENT)) {
+            check_tsc(cpu, before, rdtsc_ordered());
+            hv_info("core %u (APIC id %u): lent by firmware", i, cpu->apic_id);
+        } else {
+            cpu->failure = "did not come";
+            hv_error("core %u (APIC id %u): firmware has lent it, and it did not come within "
+                     "%d ms; it is left out", i, cpu->apic_id, ANSWER_MS);
+        }
+    }
+}
+
+static void start_lent(const struct boot_info *info)
+{
+    if (info->apic_ids_valid)
+        add_cores(info->apic_ids, (unsigned)hv_min_u64(info->cpu_count_hint,
+                                                       HV_ARRAY_COUNT(info->apic_ids)));
+    for (unsigned i = 1; i < percpu_count(); i++) {
+        struct percpu *cpu = percpu_at(i);
+        if (add_kept_state(cpu))
+            __atomic_store_n(&cpu->state, CORE_STARTING, __ATOMIC_RELEASE);
+        else
+            percpu_trim(i);
+    }
+    let_in_lent();
+    kept_open_gate(false);
+}
+
 /* Whether every core that anybody knows of runs our code. Where nobody says how many there are, one
  * may have missed the call. */
 static bool all_have_come(const struct boot_info *info)
@@ -283,6 +341,10 @@ static bool all_have_come(const struct boot_info *info)
 
 bool smp_start(const struct boot_info *info)
 {
+    if (kept_is_on()) {
+        start_lent(info);
+        return false;
+    }
     start_others(info);
     return all_have_come(info);
 }
@@ -298,6 +360,8 @@ void core_report(enum core_state state, const char *reason)
     if (state != CORE_PARKED)
         return;
     hv_error("core %u (APIC id %u): parked: %s", cpu->index, cpu->apic_id, reason);
+    if (kept_is_on())
+        kept_leave();
     cpu_halt_forever();
 }
 

@@ -15,6 +15,7 @@
 #include "x86/cpuid.h"
 #include "x86/host_apic.h"
 #include "x86/host_paging.h"
+#include "x86/kept.h"
 #include "x86/msr.h"
 #include "x86/panic.h"
 #include "x86/trap.h"
@@ -77,9 +78,11 @@ static HV_NORETURN void start_machine(void *argument)
     host_apic_init();
     if (host_apic_init_core())
         hv_panic("the boot core's local APIC cannot be switched on");
-    tsc_calibrate(acpi_host());
+    tsc_calibrate(acpi_host(), kept_is_on());
     host_timer_init();
-    host_memory_reclaim(info, smp_start(info));
+    bool all_came = smp_start(info);
+    if (!kept_is_on())
+        host_memory_reclaim(info, all_came);
     arch_core_main(0);
 }
 

@@ -143,7 +143,7 @@ static uint64_t hpet_read(const struct reference *reference)
     return mmio_read32(reference->mmio + HPET_MAIN_COUNTER);
 }
 
-static struct tsc_measurement measure_hpet(const struct acpi_host *acpi)
+static struct tsc_measurement measure_hpet(const struct acpi_host *acpi, bool untouched)
 {
     struct reference reference = { .name = "HPET", .read = hpet_read, .mask = UINT32_MAX };
     struct tsc_measurement measurement = { reference.name, 0 };
@@ -158,6 +158,10 @@ static struct tsc_measurement measure_hpet(const struct acpi_host *acpi)
     if (reference.period_fs < HPET_MIN_PERIOD_FS || reference.period_fs > HPET_MAX_PERIOD_FS)
         return measurement;
     configuration = mmio_read32(reference.mmio + HPET_CONFIGURATION);
+    if (configuration & HPET_ENABLE_CNF)
+        return measure(&reference);
+    if (untouched)
+        return measurement;
     mmio_write32(reference.mmio + HPET_CONFIGURATION, configuration | HPET_ENABLE_CNF);
     measurement = measure(&reference);
     mmio_write32(reference.mmio + HPET_CONFIGURATION, configuration);
@@ -236,14 +240,16 @@ static void report(const struct tsc_measurement *measurements, struct tsc_choice
         hv_warn("TSC: the clocks of this machine disagree; time in guests may be wrong");
 }
 
-void tsc_calibrate(const struct acpi_host *acpi)
+void tsc_calibrate(const struct acpi_host *acpi, bool untouched)
 {
     struct tsc_measurement measurements[TSC_SOURCES];
     struct tsc_choice choice;
 
     measurements[0] = measure_pm_timer(acpi);
-    measurements[1] = measure_hpet(acpi);
-    measurements[2] = measure_pit();
+    measurements[1] = measure_hpet(acpi, untouched);
+    measurements[2] = (struct tsc_measurement){ "PIT", 0 };
+    if (!untouched || (!measurements[0].hz && !measurements[1].hz))
+        measurements[2] = measure_pit();
     choice = tsc_choose(measurements, TSC_SOURCES);
     if (choice.index < 0)
         hv_panic("no clock to measure the TSC by: PM timer, HPET and PIT do not tick");

@@ -10,6 +10,7 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/page_alloc.h"
+#include "hv/panic.h"
 #include "hv/spinlock.h"
 #include "x86/feature_control.h"
 #include "x86/host_paging.h"
@@ -94,6 +95,20 @@ static enum hv_err core_vmxon(const struct vmx_caps *caps)
     return vmxon(region.v) == VMX_OK ? HV_OK : HV_ERR_UNSUPPORTED;
 }
 
+/* Translations outlive VMXOFF and VMXON: what a run before this one has left is tagged with VPIDs and
+ * tables that may be in use again. SDM "Guidelines for Use of the INVVPID Instruction". */
+static void drop_translations(const struct vmx_caps *caps)
+{
+    const uint64_t can = caps->ept_vpid_cap;
+
+    if ((can & VMX_EPT_CAP_INVEPT) && (can & VMX_EPT_CAP_INVEPT_ALL) &&
+        invept(INVEPT_GLOBAL, 0) != VMX_OK)
+        hv_panic("core %u: INVEPT failed", this_cpu()->index);
+    if ((can & VMX_EPT_CAP_INVVPID) && (can & VMX_EPT_CAP_INVVPID_ALL) &&
+        invvpid(INVVPID_ALL_CONTEXTS, 0, 0) != VMX_OK)
+        hv_panic("core %u: INVVPID failed", this_cpu()->index);
+}
+
 static enum hv_err core_share_caps(const struct vmx_caps *caps)
 {
     enum hv_err err = HV_OK;
@@ -131,7 +146,21 @@ enum hv_err vmx_core_enable(const char **why)
     core_set_registers(&caps);
     *why = "VMXON failed";
     err = core_vmxon(&caps);
-    if (err == HV_OK)
-        *why = NULL;
-    return err;
+    if (err != HV_OK)
+        return err;
+    this_cpu()->in_vmx = true;
+    drop_translations(&caps);
+    *why = NULL;
+    return HV_OK;
+}
+
+void vmx_core_disable(void)
+{
+    if (!this_cpu()->in_vmx)
+        return;
+    this_cpu()->in_vmx = false;
+    drop_translations(&host.caps);
+    if (vmxoff() != VMX_OK)
+        hv_panic("core %u: VMXOFF failed", this_cpu()->index);
+    write_cr4(read_cr4() & ~CR4_VMXE);
 }

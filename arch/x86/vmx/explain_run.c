@@ -21,7 +21,7 @@
 #include "arch/x86/vmx/explain.h"
 #include "hv/arch_ops.h"
 #include "hv/boot_info.h"
-#include "hv/console.h"
+#include "hv/report.h"
 #include "hv/format.h"
 #include "hv/log.h"
 #include "hv/machine.h"
@@ -57,7 +57,7 @@ static void print(const char *format, ...)
     va_start(args, format);
     n = hv_vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    console_write_line(line, hv_min_u64((uint64_t)n, sizeof(line) - 1));
+    report_line(line, hv_min_u64((uint64_t)n, sizeof(line) - 1));
 }
 
 /* --- the base, on this processor --- */

@@ -16,7 +16,7 @@
  * The log is silent while a variant runs: what a guest is made to do is no news there.
  */
 #include "arch/x86/vmx/lab_internal.h"
-#include "hv/console.h"
+#include "hv/report.h"
 #include "hv/format.h"
 #include "hv/string.h"
 
@@ -36,7 +36,7 @@ void lab_print(const char *format, ...)
     va_start(args, format);
     n = hv_vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    console_write_line(line, hv_min_u64((uint64_t)n, sizeof(line) - 1));
+    report_line(line, hv_min_u64((uint64_t)n, sizeof(line) - 1));
 }
 
 /* --- a line that grows --- */
@@ -62,7 +62,7 @@ static void add(struct line *line, const char *format, ...)
 
 static void flush(struct line *line)
 {
-    console_write_line(line->text, hv_min_u64(line->at, sizeof(line->text) - 1));
+    report_line(line->text, hv_min_u64(line->at, sizeof(line->text) - 1));
     line->at = 0;
 }
 

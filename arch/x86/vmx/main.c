@@ -51,6 +51,8 @@ HV_NORETURN void arch_core_main(unsigned index)
         if (index != 0)
             core_report(CORE_PARKED, why);
         hv_error("the boot core cannot run VMs: nothing to do");
+        if (arch_boot_info()->config.on_exit == CONFIG_ON_EXIT_FIRMWARE)
+            arch_back_to_firmware();
         arch_power_off();
     }
     core_report(CORE_READY, NULL);

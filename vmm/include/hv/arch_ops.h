@@ -24,6 +24,12 @@ void arch_kick_core(unsigned core);
 void arch_idle(uint64_t deadline_tsc, const uint32_t *unless);
 HV_NORETURN void arch_power_off(void);
 HV_NORETURN void arch_reset(void);
+/* The run is over, and firmware was kept: every core goes back to it. Any core, when no vCPU runs any
+ * more. Comes back nowhere: each core goes on in firmware, where it came from. */
+HV_NORETURN void arch_back_to_firmware(void);
+/* Has somebody called it? Then this core calls arch_leave_run, which is its part. */
+bool arch_run_is_over(void);
+HV_NORETURN void arch_leave_run(void);
 
 /* --- VMs --- */
 

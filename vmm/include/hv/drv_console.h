@@ -31,4 +31,11 @@ void console_find_serial(const struct boot_info *info, const struct console_hard
  * physical address: by firmware's page tables or ours. False: there is no screen to draw on. */
 bool console_start_screen(const struct boot_info *info);
 
+/* console_stop's part for serial ports. */
+void console_stop_serial(void);
+
+/* Gives the ports and the keyboard controller back as firmware had them. Boot core, when the others
+ * have gone; nothing may be written to the console after it. */
+void console_stop(void);
+
 #endif

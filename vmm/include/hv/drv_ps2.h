@@ -34,11 +34,15 @@ struct ps2_keyboard {
     struct ps2_decoder decoder;
     char typed[PS2_KEY_BYTES]; /* bytes of the last key that have not been read */
     unsigned typed_count, typed_next;
+    int config_before; /* the controller's command byte as firmware had it; -1: it did not say */
 };
 
 /* Takes the controller over: empties it, interrupts off, keyboard on. False: none answers. Every
  * wait has a bound. */
 bool ps2_keyboard_init(struct ps2_keyboard *keyboard, const struct hv_ports *ports);
+
+/* Firmware has the controller as it was: command byte, and nothing left in it. */
+void ps2_keyboard_restore(const struct ps2_keyboard *keyboard);
 
 /* The next byte typed, or an enum console_key, or -1. */
 int ps2_keyboard_read(struct ps2_keyboard *keyboard);

@@ -47,6 +47,18 @@ bool uart_host_probe(const struct hv_access *access, const struct uart_place *pl
 void uart_host_init(struct uart_host *uart, const struct hv_access *access,
                     const struct uart_place *place);
 
+/* What firmware had in a port's registers. Whether its FIFOs were on is known, the trigger level not. */
+struct uart_host_settings {
+    uint8_t lcr, ier, mcr, divisor_low, divisor_high;
+    bool fifo;
+};
+
+/* Reads them, and puts them back once the port has sent what it holds (a bounded wait). */
+void uart_host_save(const struct hv_access *access, const struct uart_place *place,
+                    struct uart_host_settings *settings);
+void uart_host_restore(const struct hv_access *access, const struct uart_place *place,
+                       const struct uart_host_settings *settings);
+
 /* Sends bytes; waits with a bound, and drops what the port does not take by then. */
 void uart_host_write(struct uart_host *uart, const char *bytes, size_t n);
 

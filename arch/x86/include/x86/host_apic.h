@@ -10,14 +10,22 @@
 
 #define HOST_APIC_ID_UNKNOWN UINT32_MAX
 
-/* Chooses the mode for all cores (x2APIC wherever the processor has it, else xAPIC), and masks the
- * 8259As. Boot core, once, before host_apic_init_core. Panics without a local APIC. */
+/* Chooses the mode for all cores (x2APIC wherever the processor has it, else xAPIC; where firmware is
+ * kept, the one that it is in: the way back would reset the APIC), and masks the 8259As. Boot core,
+ * once, before host_apic_init_core. Panics without a local APIC. */
 void host_apic_init(void);
 
 /* Switches this core's local APIC on in the chosen mode: spurious vector, LINT0 masked, LINT1 NMI,
  * error interrupt, timer stopped, nothing left in service. HV_ERR_UNSUPPORTED: the core's APIC is
  * disabled for good, or cannot be brought into the mode. */
 enum hv_err host_apic_init_core(void) HV_MUST_CHECK;
+
+struct kept_apic;
+
+/* Firmware has this core's local APIC, and on the boot core the 8259As, as they were. Nothing of ours
+ * is left requested in it; what devices have requested meanwhile was held back, and is firmware's.
+ * Interrupts are off. */
+void host_apic_give_back(const struct kept_apic *before);
 
 /* Finds the rate of the timer where there is no TSC-deadline mode. Boot core, after tsc_calibrate
  * and host_apic_init_core; takes 10 ms at most. */

@@ -23,6 +23,7 @@ enum core_state {
     CORE_READY,    /* can run vCPUs: reported by arch_core_main */
     CORE_PARKED,   /* came up and cannot be used: `failure` says why; halted */
     CORE_SILENT,   /* did not answer in time; halts itself should it come later */
+    CORE_HOME,     /* firmware has it back (x86/kept.h) */
 };
 
 #define HOST_STACK_BYTES 0x8000u
@@ -37,6 +38,8 @@ struct percpu {
     struct core *core;   /* the scheduler's */
     void *vmx;           /* arch/x86/vmx's */
     void *vmxon_region;  /* one page, zeroed */
+    bool in_vmx;         /* VMXON has been done */
+    struct kept_core *kept; /* what firmware wants back; NULL: nothing, or the boot core's */
     uint64_t stack_bottom, stack_top;
     uint64_t start_tsc;  /* when the core reached C */
     uint64_t nmi_count;

@@ -13,6 +13,11 @@ extern uint64_t smp_first_stack;
 extern uint32_t smp_first_stack_lock;
 
 uint64_t smp_claim(void);
+
+/* The block that waits for the core with this id, which is online from here on. NULL: nobody waits
+ * for it (any more). Without logging, and without this_cpu(). */
+struct percpu *smp_claim_block(uint32_t apic_id);
+
 HV_NORETURN void smp_core_main(struct percpu *cpu);
 
 #endif

@@ -14,8 +14,10 @@ struct acpi_host;
 
 /* Measures the TSC against the ACPI PM timer, the HPET and PIT channel 2, as far as the machine has
  * them, and logs which one was used and how far the others and CPUID are from it. Boot core, once;
- * takes about 60 ms a source. Panics when no source ticks: nothing here works without time. */
-void tsc_calibrate(const struct acpi_host *acpi);
+ * takes about 60 ms a source. `untouched`: the clocks belong to firmware, so an HPET is only read if
+ * it runs, and the PIT's channel 2 (the speaker's) only used where nothing else ticks. Panics when no
+ * source ticks: nothing here works without time. */
+void tsc_calibrate(const struct acpi_host *acpi, bool untouched);
 
 /* Ticks a second, as measured. 0 before. */
 uint64_t tsc_hz(void);
