@@ -81,9 +81,9 @@ void boot_free(struct boot *boot, uint64_t start)
     }
 }
 
-void boot_free_all(struct boot *boot)
+void boot_free_beyond(struct boot *boot, unsigned kept)
 {
-    while (boot->allocation_count > 0) {
+    while (boot->allocation_count > kept) {
         struct boot_allocation *last = &boot->allocations[--boot->allocation_count];
         boot->services->FreePages(last->start, last->pages);
     }

@@ -7,6 +7,7 @@
 #include "hv/string.h"
 
 #define PAGE_FILE "preflight.txt"
+#define READING_SECONDS 300
 
 /* Too large for firmware's stack. */
 struct check {
@@ -16,8 +17,20 @@ struct check {
     char page[PREFLIGHT_PAGE_BYTES];
 };
 
-static void print_page(struct boot *boot, struct check *check)
+/* Somebody who asked for the page reads it from its first line; on the way to a guest it scrolls. */
+static void turn_leaf(struct boot *boot, unsigned *row)
 {
+    if (++*row + 2 < boot_screen_rows(boot))
+        return;
+    boot_print(boot, "More: press a key.\n");
+    boot_wait_for_key(boot, READING_SECONDS);
+    boot_clear_screen(boot);
+    *row = 0;
+}
+
+static void print_page(struct boot *boot, struct check *check, bool leaves)
+{
+    unsigned row = 0;
     preflight_render(&check->report, "\n", check->page, sizeof(check->page));
     const char *line = check->page;
     boot_clear_screen(boot);
@@ -25,6 +38,8 @@ static void print_page(struct boot *boot, struct check *check)
         const char *end = strchr(line, '\n');
         boot_print(boot, "%.*s\n", (int)(end ? end - line : (long)strlen(line)), line);
         line = end ? end + 1 : line + strlen(line);
+        if (leaves && *line)
+            turn_leaf(boot, &row);
     }
 }
 
@@ -56,13 +71,14 @@ bool boot_check_machine(struct boot *boot, const char *config_refusal)
     struct check *check = (struct check *)boot_allocate(boot, sizeof(struct check));
     if (!check)
         return boot_refuse(boot, "there is no memory for the machine check");
+    bool page_alone = !config_refusal && boot->info->config.mode == CONFIG_MODE_PREFLIGHT;
     preflight_collect(boot, check->cores, &check->facts);
     check->facts.config = config_refusal ? NULL : &boot->info->config;
     check->facts.config_refusal = config_refusal;
     preflight_decide(&check->facts, &check->report);
-    print_page(boot, check);
+    print_page(boot, check, page_alone);
     write_page(boot, check);
-    bool ok = print_reasons(boot, &check->report);
+    bool ok = page_alone || print_reasons(boot, &check->report);
     boot_free(boot, (uint64_t)check);
     return ok;
 }

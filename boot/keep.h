@@ -7,7 +7,7 @@
 #include "boot/uefi.h"
 
 /* After boot_load_files: takes memory and the other cores from firmware, runs what the operator's
- * file says, gives everything back but what boot_free_all gives back, and leaves the log and the
+ * file says, gives everything back but what boot_free_beyond gives back, and leaves the log and the
  * report on the boot volume. False: it could not be done, and the reason is recorded. */
 bool boot_keep_run(struct boot *boot);
 

@@ -9,20 +9,20 @@
 
 #define WHAT_BYTES 80
 
-bool boot_load_config(struct boot *boot)
+bool boot_load_config(struct boot *boot, const char *path)
 {
     struct boot_bytes text;
     struct config_diagnosis diagnosis = { 0 };
-    if (!boot_file_read(boot, "the configuration", BOOT_CONFIG_FILE, BOOT_CONFIG_MOST_BYTES, &text))
+    if (!boot_file_read(boot, "the configuration", path, BOOT_CONFIG_MOST_BYTES, &text))
         return false;
     enum hv_err err = config_parse((const char *)text.start, text.bytes, &boot->info->config,
                                    &diagnosis);
     if (err == HV_OK)
         return true;
     if (diagnosis.line == 0)
-        return boot_refuse(boot, "%s: found %s; expected %s", BOOT_CONFIG_FILE, diagnosis.found,
+        return boot_refuse(boot, "%s: found %s; expected %s", path, diagnosis.found,
                            diagnosis.expected);
-    return boot_refuse(boot, "%s, line %u: found %s; expected %s", BOOT_CONFIG_FILE, diagnosis.line,
+    return boot_refuse(boot, "%s, line %u: found %s; expected %s", path, diagnosis.line,
                        diagnosis.found, diagnosis.expected);
 }
 

@@ -256,9 +256,8 @@ static void judge_memory(const struct preflight_facts *facts, struct preflight_r
         wanted += facts->config->vms[i].memory_bytes;
     if (wanted > facts->free_bytes)
         say(report, PREFLIGHT_STOPS, "memory",
-            "%llu MB are free, and the guests of %s need %llu MB: make them smaller, or fewer",
-            (unsigned long long)(facts->free_bytes >> 20), "trapline.cfg",
-            (unsigned long long)(wanted >> 20));
+            "%llu MB are free, and the guests need %llu MB: make them smaller, or fewer",
+            (unsigned long long)(facts->free_bytes >> 20), (unsigned long long)(wanted >> 20));
     else
         say(report, PREFLIGHT_FINE, "memory", "%llu MB are free, %llu MB needed",
             (unsigned long long)(facts->free_bytes >> 20), (unsigned long long)(wanted >> 20));
@@ -273,6 +272,13 @@ static void judge_config(const struct preflight_facts *facts, struct preflight_r
     unsigned vcpus = 0;
     if (!config) {
         say(report, PREFLIGHT_STOPS, "configuration", "%s", facts->config_refusal);
+        return;
+    }
+    if (config->vm_count == 0) {
+        say(report, PREFLIGHT_FINE, "configuration", "%s",
+            config->lab[0]       ? "the laboratory"
+            : config->explain[0] ? "the cases of the VM-entry checks"
+                                 : "this page alone");
         return;
     }
     for (unsigned i = 0; i < config->vm_count; i++)

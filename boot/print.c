@@ -1,8 +1,8 @@
 /*
- * Output on the firmware's console.
+ * Output on the firmware's console, and waiting for whoever reads it.
  *
  * Not here: anything after the hand-over (vmm/core/console.c). No lock: one core runs.
- * UEFI specification, "Simple Text Output Protocol".
+ * UEFI specification, "Simple Text Output Protocol", "Simple Text Input Protocol".
  */
 #include "boot/uefi.h"
 #include "boot/utf.h"
@@ -11,6 +11,9 @@
 
 #define LINE_BYTES 768
 #define CHUNK_UNITS 128
+#define ROWS_UNKNOWN 25
+#define STALL_SLICE_US 100000u
+#define KEYS_DROPPED 256 /* a keyboard that never runs dry is none */
 
 static void put_text(struct boot *boot, const char *text)
 {
@@ -46,6 +49,43 @@ void boot_clear_screen(struct boot *boot)
 {
     if (boot->system->ConOut)
         boot->system->ConOut->ClearScreen(boot->system->ConOut);
+}
+
+unsigned boot_screen_rows(struct boot *boot)
+{
+    SIMPLE_TEXT_OUTPUT_INTERFACE *out = boot->system->ConOut;
+    UINTN columns, rows = ROWS_UNKNOWN;
+    if (!out || !out->Mode ||
+        EFI_ERROR(out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows)) || rows == 0)
+        return ROWS_UNKNOWN;
+    return (unsigned)rows;
+}
+
+static bool key_pressed(struct boot *boot)
+{
+    SIMPLE_INPUT_INTERFACE *in = boot->system->ConIn;
+    EFI_INPUT_KEY key;
+    return in->ReadKeyStroke(in, &key) == EFI_SUCCESS;
+}
+
+bool boot_wait_for_key(struct boot *boot, unsigned seconds)
+{
+    if (!boot->system->ConIn)
+        return false;
+    for (unsigned i = 0; i < seconds * (1000000u / STALL_SLICE_US); i++) {
+        if (key_pressed(boot))
+            return true;
+        boot->services->Stall(STALL_SLICE_US);
+    }
+    return false;
+}
+
+void boot_drop_keys(struct boot *boot)
+{
+    if (!boot->system->ConIn)
+        return;
+    for (unsigned i = 0; i < KEYS_DROPPED && key_pressed(boot); i++)
+        ;
 }
 
 bool boot_refuse(struct boot *boot, const char *format, ...)

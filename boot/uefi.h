@@ -31,6 +31,7 @@ struct boot {
     /* Everything that is given back when the machine stays with the firmware. */
     struct boot_allocation allocations[BOOT_MOST_ALLOCATIONS];
     unsigned allocation_count;
+    bool by_menu; /* the menu comes again when this is over */
     char reason[BOOT_REASON_BYTES]; /* why the start was refused: one sentence */
     bool reason_printed;
 };
@@ -40,6 +41,14 @@ void boot_print(struct boot *boot, const char *format, ...) HV_PRINTF(2, 3);
 
 /* Firmware's logo and messages make way. */
 void boot_clear_screen(struct boot *boot);
+
+/* Rows of the firmware's console; 25 where it does not say. */
+unsigned boot_screen_rows(struct boot *boot);
+
+/* Waits for a key, so long. False: none came, or there is no keyboard (that is known at once). */
+bool boot_wait_for_key(struct boot *boot, unsigned seconds);
+/* Forgets the keys that were pressed so far. */
+void boot_drop_keys(struct boot *boot);
 
 /* Records why the machine goes back to the firmware; the first reason stays. Returns false. */
 bool boot_refuse(struct boot *boot, const char *format, ...) HV_PRINTF(2, 3);
@@ -57,8 +66,8 @@ uint64_t boot_allocate_unzeroed(struct boot *boot, uint64_t bytes, uint64_t high
 uint64_t boot_allocate_low_page(struct boot *boot);
 /* Gives one allocation back before the others. */
 void boot_free(struct boot *boot, uint64_t start);
-/* Gives everything back that was allocated. */
-void boot_free_all(struct boot *boot);
+/* Gives everything back that was allocated, but for the first `kept` allocations. */
+void boot_free_beyond(struct boot *boot, unsigned kept);
 
 /* --- files (files.c, load.c) --- */
 
@@ -84,8 +93,8 @@ struct boot_bytes {
 bool boot_file_read(struct boot *boot, const char *what, const char *path, uint64_t most_bytes,
                     struct boot_bytes *out);
 
-/* Reads \trapline.cfg into boot->info->config. */
-bool boot_load_config(struct boot *boot);
+/* Reads a configuration into boot->info->config. */
+bool boot_load_config(struct boot *boot, const char *path);
 /* Reads every file that the config names into boot->info->files, each once. */
 bool boot_load_files(struct boot *boot);
 
@@ -111,7 +120,8 @@ void boot_find_machine(struct boot *boot);
 
 /* Finds the facts, judges, prints the page, writes it to the volume. False: the machine can't run
  * Trapline, or `config_refusal` (NULL: the configuration was read) says what is wrong with the
- * configuration; each reason has been printed, and the first one is recorded. */
+ * configuration; each reason has been printed, and the first one is recorded. With `mode =
+ * preflight` the page is all, and whoever reads it turns its leaves. */
 bool boot_check_machine(struct boot *boot, const char *config_refusal);
 
 /* --- leaving (leave.c) --- */

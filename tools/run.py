@@ -287,7 +287,8 @@ def explain(current, shown, kept):
 def main():
     options = parse_arguments()
     try:
-        parsed = config_file.read_config(options.config)
+        beside = os.path.dirname(os.path.abspath(options.config))
+        parsed = diskimage.read_all(options.config, [beside, *options.path])
     except OSError as error:
         fail(f"--config {options.config}: {error.strerror}; examples/ has some to start from")
     interactive = sys.stdin.isatty() and not options.serial

@@ -58,11 +58,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         check(diagnosis.line <= lines);
         return 0;
     }
-    /* The laboratory or the explainer run instead of VMs, and one of them alone. */
+    /* The laboratory or the explainer run instead of VMs, and one of them alone; a menu has none. */
     check_text(config.lab, sizeof(config.lab), true);
     check_text(config.experiment, sizeof(config.experiment), true);
     check_text(config.explain, sizeof(config.explain), true);
-    check((config.vm_count != 0) + (config.lab[0] != 0) + (config.explain[0] != 0) == 1);
+    unsigned things = (config.vm_count != 0) + (config.lab[0] != 0) + (config.explain[0] != 0);
+    check(config.mode <= CONFIG_MODE_PREFLIGHT && config.menu.count <= CONFIG_MAX_MENU);
+    check(config.menu.count ? things == 0 && config.mode == CONFIG_MODE_GUESTS
+                            : things + (config.mode == CONFIG_MODE_PREFLIGHT) >= 1 && things <= 1);
+    for (unsigned i = 0; i < config.menu.count; i++) {
+        check_text(config.menu.entries[i].title, CONFIG_TITLE_BYTES, false);
+        check_text(config.menu.entries[i].config, CONFIG_PATH_BYTES, false);
+    }
     check(config.vm_count <= CONFIG_MAX_VMS);
     check(config.console <= CONFIG_CONSOLE_SCREEN && config.on_exit <= CONFIG_ON_EXIT_FIRMWARE);
     for (unsigned i = 0; i < config.vm_count; i++) {

@@ -111,6 +111,86 @@ static void test_explain(void **state)
     refuse("explain =\n", 0, "no [vm NAME] section", "at least one, with its 'kernel = FILE'");
 }
 
+static void test_preflight_alone(void **state)
+{
+    (void)state;
+    accept("mode = preflight\n");
+    assert_int_equal(config.mode, CONFIG_MODE_PREFLIGHT);
+    assert_int_equal(config.vm_count, 0);
+    accept("mode = preflight\n[vm a]\nkernel = k\n");
+    assert_int_equal(config.vm_count, 1);
+    refuse("mode = guests\n", 0, "no [vm NAME] section", "at least one, with its 'kernel = FILE'");
+    refuse("mode = check\n", 1, "mode = check", "guests | preflight");
+}
+
+static void test_menu(void **state)
+{
+    (void)state;
+    accept("menu = 7 # seconds\n"
+           "[menu A Debian guest]  # the first\nconfig = debian.cfg\n"
+           "[ menu  \xc3\xbc [2] ]\nconfig = my/lab.cfg\n");
+    assert_int_equal(config.menu.count, 2);
+    assert_int_equal(config.menu.seconds, 7);
+    assert_string_equal(config.menu.entries[0].title, "A Debian guest");
+    assert_string_equal(config.menu.entries[0].config, "debian.cfg");
+    assert_int_equal(config.menu.entries[0].line, 2);
+    assert_string_equal(config.menu.entries[1].title, "\xc3\xbc [2]");
+    assert_string_equal(config.menu.entries[1].config, "my/lab.cfg");
+    assert_int_equal(config.menu.entries[1].line, 4);
+    assert_int_equal(config.vm_count, 0);
+    accept("[menu a]\nconfig = a\n");
+    assert_int_equal(config.menu.seconds, 10);
+    accept("menu = 0\n[menu a]\nconfig = a\n");
+    assert_int_equal(config.menu.seconds, 0);
+}
+
+static void test_menus_with_mistakes(void **state)
+{
+    char text[2048], *end = text;
+    (void)state;
+    refuse("menu = 5\n", 0, "'menu' and no [menu TITLE] section",
+           "at least one, with its 'config = FILE'");
+    refuse("menu = 3601\n", 1, "menu = 3601", "a number from 0 to 3600");
+    refuse("menu = soon\n", 1, "menu = soon", "a number from 0 to 3600");
+    refuse("menu\n", 1, "'menu'",
+           "KEY = VALUE, [vm NAME], [menu TITLE], or a comment after '#'");
+    refuse("[menu]\n", 1, "the title ''", "a title of 1 to 63 bytes");
+    refuse("[menus a]\n", 1, "the section '[menus a]'", "[vm NAME] or [menu TITLE]");
+    refuse("\n[menu a b]\n\n", 2, "[menu a b] without the key 'config'", "config = FILE");
+    refuse("[menu a]\n[menu b]\nconfig = b\n", 1, "[menu a] without the key 'config'",
+           "config = FILE");
+    refuse("[menu a]\nconfig =\n", 2, "'config' without a value", "a file's name");
+    refuse("[menu a]\nconfig = a\n\n[menu a]\n", 4, "a second [menu a]",
+           "a title that no other entry has");
+    refuse("[menu a]\nkernel = k\n", 2, "the key 'kernel'",
+           "this key inside a [vm NAME] section");
+    refuse("[menu a]\nconfg = k\n", 2, "the unknown key 'confg'", "'config' perhaps");
+    refuse("config = k\n", 1, "the key 'config'", "this key inside a [menu TITLE] section");
+    /* Either a menu, or something that is started. */
+    refuse("[menu a]\nconfig = a\n[vm b]\n", 3, "[vm b] in the file of a menu",
+           "a menu's entries to have files of their own for this");
+    refuse("menu = 1\n[vm b]\n", 2, "[vm b] in the file of a menu",
+           "a menu's entries to have files of their own for this");
+    refuse("[vm b]\nkernel = k\n[menu a]\n", 3, "a [menu TITLE] after [vm b]",
+           "either [vm NAME] or [menu TITLE] sections");
+    refuse("lab = l\n[menu a]\n", 2, "the key 'lab' in the file of a menu",
+           "this in the file of an entry");
+    refuse("console = auto\nmenu = 1\n[menu a]\n", 3, "the key 'console' in the file of a menu",
+           "this in the file of an entry");
+    for (unsigned i = 0; i <= CONFIG_MAX_MENU; i++)
+        end += sprintf(end, "[menu %u]\nconfig = c\n", i);
+    refuse(text, 2 * CONFIG_MAX_MENU + 1, "one more [menu 16]", "at most 16 entries");
+    memset(text, 't', sizeof(text));
+    memcpy(text, "[menu ", 6);
+    memcpy(text + 6 + 63, "]\nconfig = c\n", 14);
+    accept(text);
+    assert_int_equal(strlen(config.menu.entries[0].title), 63);
+    memcpy(text + 6 + 64, "]\nconfig = c\n", 14);
+    text[6 + 63] = 't';
+    refuse(text, 1, "the title 'tttttttttttttttttttttttttttttttttttttttttttt...'",
+           "a title of 1 to 63 bytes");
+}
+
 static void test_initial_values(void **state)
 {
     (void)state;
@@ -276,7 +356,7 @@ static void test_kernel_is_mandatory(void **state)
 
 static void test_sections(void **state)
 {
-    static const char *form = "[vm NAME]";
+    static const char *form = "[vm NAME] or [menu TITLE]";
     static const char *name = "a name of 1 to 31 letters, digits, '-', '_' and '.'";
     (void)state;
     refuse("[vm a\nkernel = k\n", 1, "'[vm a', which has no ']' at its end", form);
@@ -299,7 +379,7 @@ static void test_sections(void **state)
 
 static void test_lines_that_are_none(void **state)
 {
-    static const char *form = "KEY = VALUE, [vm NAME], or a comment after '#'";
+    static const char *form = "KEY = VALUE, [vm NAME], [menu TITLE], or a comment after '#'";
     (void)state;
     refuse_line("kernel", "'kernel'", form);
     refuse_line("hello world", "'hello world'", form);
@@ -322,10 +402,10 @@ static void test_unknown_keys_and_suggestions(void **state)
                 "the unknown key 'a_key_that_is_longer_than_any'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts paravirt trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
-    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit lab experiment explain");
+    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit mode menu lab experiment explain");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");
     refuse_line("console = auto", "the key 'console'",
-                "this key before the first [vm NAME] section");
+                "this key before the first section");
 }
 
 static void test_numbers(void **state)
@@ -450,6 +530,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_designs_example),
+        cmocka_unit_test(test_preflight_alone),
+        cmocka_unit_test(test_menu),
+        cmocka_unit_test(test_menus_with_mistakes),
         cmocka_unit_test(test_initial_values),
         cmocka_unit_test(test_lab),
         cmocka_unit_test(test_explain),

@@ -20,6 +20,7 @@ class Config:
 
     def __init__(self, text):
         self.mentions = []
+        self._in_menu = False
         self.vcpus = []
         self.memory_bytes = []
         self.vm_names = []
@@ -27,6 +28,8 @@ class Config:
             self._read_line(number, strip_comment(line))
 
     def _read_line(self, number, line):
+        if line.startswith("["):
+            self._in_menu = line[1:].split()[:1] == ["menu"]
         section = re.fullmatch(r"\[\s*vm\s+(\S+)\s*\]", line)
         if section:
             self.vm_names.append(section.group(1))
@@ -35,7 +38,7 @@ class Config:
         key, value = key.strip(), value.strip()
         if not equals or not value:
             return
-        if key in ("kernel", "initrd", "lab"):
+        if key in ("kernel", "initrd", "lab") or (key == "config" and self._in_menu):
             self.mentions.append(Mention(number, key, value))
         elif key == "module":
             self.mentions.append(Mention(number, key, value.split()[0]))
@@ -45,6 +48,18 @@ class Config:
             size = parse_size(value)
             if size is not None:
                 self.memory_bytes.append(size)
+
+
+    @property
+    def entries(self):
+        """The files of a menu's entries."""
+        return [mention for mention in self.mentions if mention.key == "config"]
+
+    def absorb(self, entry):
+        """What a menu's entry needs, added to what the others do: one of them runs at a time."""
+        self.mentions += entry.mentions
+        self.vcpus += entry.vcpus
+        self.memory_bytes = max(self.memory_bytes, entry.memory_bytes, key=sum)
 
 
 def strip_comment(line):

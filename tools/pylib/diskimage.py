@@ -42,21 +42,38 @@ def find_file(written, folders):
     return None
 
 
-def collect(config_path, folders, allow_missing=False):
-    """{path on the volume: file on this machine} for everything that the config names."""
-    try:
-        parsed = config_file.read_config(config_path)
-    except OSError as error:
-        raise ImageError(f"{config_path}: {error.strerror}; expected a trapline.cfg "
-                         "(examples/ has some)") from error
-    files, missing = {}, []
-    for mention in parsed.mentions:
+def read_all(config_path, folders):
+    """The config, and if it is a menu, what its entries' files need too."""
+    parsed = config_file.read_config(config_path)
+    for mention in parsed.entries:
         found = find_file(mention.path, folders)
         if found:
-            files[volume_path(mention.path)] = found
-        else:
+            parsed.absorb(config_file.read_config(found))
+    return parsed
+
+
+def collect_from(config_path, folders, files, missing):
+    """Fills `files` and `missing`, by way of a menu's entries too."""
+    parsed = config_file.read_config(config_path)
+    for mention in parsed.mentions:
+        found = find_file(mention.path, folders)
+        if not found:
             missing.append(f"{config_path}:{mention.line}: {mention.key} = {mention.path}: "
                            "no such file; looked in " + ", ".join(folders))
+        elif volume_path(mention.path) not in files:
+            files[volume_path(mention.path)] = found
+            if mention in parsed.entries:
+                collect_from(found, folders, files, missing)
+
+
+def collect(config_path, folders, allow_missing=False):
+    """{path on the volume: file on this machine} for everything that the config names."""
+    files, missing = {}, []
+    try:
+        collect_from(config_path, folders, files, missing)
+    except OSError as error:
+        raise ImageError(f"{error.filename}: {error.strerror}; expected a trapline.cfg "
+                         "(examples/ has some)") from error
     if missing and not allow_missing:
         raise ImageError("\n".join(missing))
     return files

@@ -18,6 +18,7 @@ static const struct config_key keys[] = {
       .offset = CONFIG_OFFSET_##section_(member_), .least = least_, .most = most_,                 \
       .syntax = syntax_, .initial = initial_ },
 #define CONFIG_OFFSET_TOP(member) offsetof(struct config, member)
+#define CONFIG_OFFSET_MENU(member) offsetof(struct config_menu_entry, member)
 #define CONFIG_OFFSET_VM(member) offsetof(struct config_vm, member)
 #include "hv/config_keys.def"
 #undef CONFIG_KEY
@@ -76,42 +77,65 @@ static struct config_span strip_comment(struct config_span span)
 
 /* --- keys --- */
 
-static enum config_section current_section(const struct config_parser *parser)
+/* Where the members of the current section are. */
+static char *section_base(const struct config_parser *parser)
 {
-    return parser->vm ? CONFIG_SECTION_VM : CONFIG_SECTION_TOP;
+    switch (parser->section) {
+    case CONFIG_SECTION_VM:
+        return (char *)parser->vm;
+    case CONFIG_SECTION_MENU:
+        return (char *)parser->entry;
+    default:
+        return (char *)parser->config;
+    }
+}
+
+/* Whether a key stands before the first section; afterwards it is no longer known. */
+static bool key_seen(const struct config_parser *parser, const char *name)
+{
+    for (unsigned i = 0; i < KEY_COUNT; i++)
+        if (strcmp(keys[i].name, name) == 0)
+            return parser->section == CONFIG_SECTION_TOP && (parser->seen >> i & 1);
+    return false;
 }
 
 static bool set_value(struct config_parser *parser, const struct config_key *key,
                       struct config_span value)
 {
-    char *base = parser->vm ? (char *)parser->vm : (char *)parser->config;
-    return config_value_parse(parser, key, value, base + key->offset);
+    return config_value_parse(parser, key, value, section_base(parser) + key->offset);
 }
 
 /* Initial values go the same way as the operator's. */
-static void begin_section(struct config_parser *parser)
+static void begin_section(struct config_parser *parser, enum config_section section)
 {
+    parser->section = section;
     parser->seen = 0;
     for (unsigned i = 0; i < KEY_COUNT; i++) {
         const char *initial = keys[i].initial;
-        if (keys[i].section == current_section(parser) && initial && *initial)
+        if (keys[i].section == section && initial && *initial)
             (void)set_value(parser, &keys[i], (struct config_span){ initial, strlen(initial) });
     }
 }
 
+/* A mistake of the section as a whole is one of the line with its head. */
+static bool refuse_section(struct config_parser *parser, const struct config_key *missing)
+{
+    char expected[48];
+    bool vm = parser->section == CONFIG_SECTION_VM;
+    const char *name = vm ? parser->vm->name : parser->entry->title;
+    parser->line = vm ? parser->vm->line : parser->entry->line;
+    hv_snprintf(expected, sizeof(expected), "%s = %s", missing->name, missing->syntax);
+    return config_refuse(parser, expected, "[%s %s] without the key '%s'", vm ? "vm" : "menu",
+                         config_quote((struct config_span){ name, strlen(name) }).text,
+                         missing->name);
+}
+
+/* Only sections have keys that must stand. */
 static bool end_section(struct config_parser *parser)
 {
-    for (unsigned i = 0; i < KEY_COUNT; i++) {
-        if (keys[i].section != current_section(parser) || keys[i].initial ||
-            (parser->seen >> i & 1))
-            continue;
-        char expected[48];
-        hv_snprintf(expected, sizeof(expected), "%s = %s", keys[i].name, keys[i].syntax);
-        if (parser->vm)
-            parser->line = parser->vm->line;
-        return config_refuse(parser, expected, "[vm %s] without the key '%s'", parser->vm->name,
-                             keys[i].name);
-    }
+    for (unsigned i = 0; i < KEY_COUNT; i++)
+        if (keys[i].section == parser->section && !keys[i].initial && !(parser->seen >> i & 1))
+            return refuse_section(parser, &keys[i]);
     return true;
 }
 
@@ -165,14 +189,16 @@ static void list_keys(enum config_section section, char *out, size_t bytes)
 static bool refuse_unknown_key(struct config_parser *parser, struct config_span name)
 {
     char expected[sizeof(parser->diagnosis->expected)];
-    enum config_section here = current_section(parser);
+    static const char *const places[] = {
+        [CONFIG_SECTION_TOP] = "this key before the first section",
+        [CONFIG_SECTION_MENU] = "this key inside a [menu TITLE] section",
+        [CONFIG_SECTION_VM] = "this key inside a [vm NAME] section",
+    };
+    enum config_section here = parser->section;
     const struct config_key *nearest = nearest_key(here, name);
     for (unsigned i = 0; i < KEY_COUNT; i++)
         if (keys[i].section != here && config_span_is(name, keys[i].name))
-            return config_refuse(parser, keys[i].section == CONFIG_SECTION_TOP
-                                             ? "this key before the first [vm NAME] section"
-                                             : "this key inside a [vm NAME] section",
-                                 "the key '%s'", keys[i].name);
+            return config_refuse(parser, places[keys[i].section], "the key '%s'", keys[i].name);
     if (nearest)
         hv_snprintf(expected, sizeof(expected), "'%s' perhaps", nearest->name);
     else
@@ -185,7 +211,7 @@ static bool parse_key(struct config_parser *parser, struct config_span name,
 {
     for (unsigned i = 0; i < KEY_COUNT; i++) {
         const struct config_key *key = &keys[i];
-        if (key->section != current_section(parser) || !config_span_is(name, key->name))
+        if (key->section != parser->section || !config_span_is(name, key->name))
             continue;
         if ((parser->seen >> i & 1) && key->kind != CONFIG_KIND_MODULE)
             return config_refuse(parser, "each key once in a section", "a second '%s'", key->name);
@@ -216,6 +242,13 @@ static bool is_name_valid(struct config_span name)
 static bool add_vm(struct config_parser *parser, struct config_span name)
 {
     struct config *config = parser->config;
+    if (config->menu.count || key_seen(parser, "menu"))
+        return config_refuse(parser, "a menu's entries to have files of their own for this",
+                             "[vm %s] in the file of a menu", config_quote(name).text);
+    if (!is_name_valid(name))
+        return config_refuse(parser, "a name of 1 to 31 letters, digits, '-', '_' and '.'",
+                             "the VM's name '%s'", config_quote(name).text);
+    _Static_assert(CONFIG_NAME_BYTES == 32, "the message above");
     for (unsigned i = 0; i < config->vm_count; i++)
         if (config_span_is(name, config->vms[i].name))
             return config_refuse(parser, "a name that no other VM has", "a second [vm %s]",
@@ -226,27 +259,72 @@ static bool add_vm(struct config_parser *parser, struct config_span name)
     parser->vm = &config->vms[config->vm_count++];
     memcpy(parser->vm->name, name.at, name.bytes);
     parser->vm->line = parser->line;
-    begin_section(parser);
+    begin_section(parser, CONFIG_SECTION_VM);
+    return true;
+}
+
+/* What would be started beside a menu belongs into the file of one of its entries. */
+static bool check_menu_alone(struct config_parser *parser)
+{
+    static const char expected[] = "this in the file of an entry";
+    if (parser->config->vm_count)
+        return config_refuse(parser, "either [vm NAME] or [menu TITLE] sections",
+                             "a [menu TITLE] after [vm %s]", parser->config->vms[0].name);
+    for (unsigned i = 0; parser->section == CONFIG_SECTION_TOP && i < KEY_COUNT; i++)
+        if ((parser->seen >> i & 1) && strcmp(keys[i].name, "menu") != 0)
+            return config_refuse(parser, expected, "the key '%s' in the file of a menu",
+                                 keys[i].name);
+    return true;
+}
+
+static bool add_menu_entry(struct config_parser *parser, struct config_span title)
+{
+    struct config_menu *menu = &parser->config->menu;
+    if (!check_menu_alone(parser))
+        return false;
+    if (title.bytes == 0 || title.bytes >= CONFIG_TITLE_BYTES)
+        return config_refuse(parser, "a title of 1 to 63 bytes", "the title '%s'",
+                             config_quote(title).text);
+    _Static_assert(CONFIG_TITLE_BYTES == 64, "the message above");
+    for (unsigned i = 0; i < menu->count; i++)
+        if (config_span_is(title, menu->entries[i].title))
+            return config_refuse(parser, "a title that no other entry has", "a second [menu %s]",
+                                 config_quote(title).text);
+    if (menu->count == CONFIG_MAX_MENU)
+        return config_refuse(parser, "at most 16 entries", "one more [menu %s]",
+                             config_quote(title).text);
+    _Static_assert(CONFIG_MAX_MENU == 16, "the message above");
+    parser->entry = &menu->entries[menu->count++];
+    memcpy(parser->entry->title, title.at, title.bytes);
+    parser->entry->line = parser->line;
+    begin_section(parser, CONFIG_SECTION_MENU);
+    return true;
+}
+
+/* "WORD ARGUMENT" inside of the brackets: whether the word is this one, and the argument. */
+static bool section_is(struct config_span inside, const char *word, struct config_span *argument)
+{
+    size_t length = strlen(word);
+    if (inside.bytes < length || memcmp(inside.at, word, length) != 0 ||
+        (inside.bytes > length && !config_is_blank(inside.at[length])))
+        return false;
+    *argument = config_trim((struct config_span){ inside.at + length, inside.bytes - length });
     return true;
 }
 
 static bool parse_section(struct config_parser *parser, struct config_span line)
 {
-    static const char form[] = "[vm NAME]";
-    struct config_span head = strip_comment(line);
+    static const char form[] = "[vm NAME] or [menu TITLE]";
+    struct config_span head = strip_comment(line), argument;
     if (head.at[head.bytes - 1] != ']')
         return config_refuse(parser, form, "'%s', which has no ']' at its end",
                              config_quote(head).text);
     struct config_span inside = config_trim((struct config_span){ head.at + 1, head.bytes - 2 });
-    if (inside.bytes < 2 || memcmp(inside.at, "vm", 2) != 0 ||
-        (inside.bytes > 2 && !config_is_blank(inside.at[2])))
-        return config_refuse(parser, form, "the section '%s'", config_quote(head).text);
-    struct config_span name = config_trim((struct config_span){ inside.at + 2, inside.bytes - 2 });
-    if (!is_name_valid(name))
-        return config_refuse(parser, "a name of 1 to 31 letters, digits, '-', '_' and '.'",
-                             "the VM's name '%s'", config_quote(name).text);
-    _Static_assert(CONFIG_NAME_BYTES == 32, "the message above");
-    return end_section(parser) && add_vm(parser, name);
+    if (section_is(inside, "vm", &argument))
+        return end_section(parser) && add_vm(parser, argument);
+    if (section_is(inside, "menu", &argument))
+        return end_section(parser) && add_menu_entry(parser, argument);
+    return config_refuse(parser, form, "the section '%s'", config_quote(head).text);
 }
 
 /* --- lines --- */
@@ -262,7 +340,7 @@ static bool parse_line(struct config_parser *parser, struct config_span line)
         return parse_section(parser, line);
     const char *equals = memchr(line.at, '=', line.bytes);
     if (!equals)
-        return config_refuse(parser, "KEY = VALUE, [vm NAME], or a comment after '#'", "'%s'",
+        return config_refuse(parser, "KEY = VALUE, [vm NAME], [menu TITLE], or a comment after '#'", "'%s'",
                              config_quote(line).text);
     size_t name_bytes = (size_t)(equals - line.at);
     struct config_span name = { line.at, name_bytes };
@@ -313,27 +391,42 @@ static const char *instead_of_vms(const struct config *config)
     return config->lab[0] ? "lab = FILE" : config->explain[0] ? "explain = CASES" : NULL;
 }
 
+/* Nothing is to be done: whoever wrote that forgot something. */
+static bool refuse_nothing(struct config_parser *parser, size_t bytes)
+{
+    parser->line = 0;
+    if (key_seen(parser, "menu"))
+        return config_refuse(parser, "at least one, with its 'config = FILE'",
+                             "'menu' and no [menu TITLE] section");
+    return config_refuse(parser, "at least one, with its 'kernel = FILE'",
+                         bytes ? "no [vm NAME] section" : "an empty file");
+}
+
+/* What the file as a whole asks for. */
+static bool check_whole(struct config_parser *parser, size_t bytes)
+{
+    const struct config *config = parser->config;
+    if (config->vm_count && instead_of_vms(config)) {
+        char expected[64];
+        hv_snprintf(expected, sizeof(expected), "no [vm NAME] section beside '%s'",
+                    instead_of_vms(config));
+        parser->line = config->vms[0].line;
+        return config_refuse(parser, expected, "the section [vm %s]", config->vms[0].name);
+    }
+    if (config->lab[0] && config->explain[0])
+        return config_refuse(parser, "one of them", "both 'lab' and 'explain'");
+    if (config->vm_count || config->menu.count || instead_of_vms(config) ||
+        config->mode == CONFIG_MODE_PREFLIGHT)
+        return true;
+    return refuse_nothing(parser, bytes);
+}
+
 static bool parse_file(struct config_parser *parser, struct config_span text)
 {
     if (!check_encoding(parser, &text))
         return false;
-    begin_section(parser);
-    if (!parse_lines(parser, text) || !end_section(parser))
-        return false;
-    if (parser->config->vm_count && instead_of_vms(parser->config)) {
-        char expected[64];
-        hv_snprintf(expected, sizeof(expected), "no [vm NAME] section beside '%s'",
-                    instead_of_vms(parser->config));
-        parser->line = parser->config->vms[0].line;
-        return config_refuse(parser, expected, "the section [vm %s]", parser->config->vms[0].name);
-    }
-    if (parser->config->lab[0] && parser->config->explain[0])
-        return config_refuse(parser, "one of them", "both 'lab' and 'explain'");
-    if (parser->config->vm_count || instead_of_vms(parser->config))
-        return true;
-    parser->line = 0;
-    return config_refuse(parser, "at least one, with its 'kernel = FILE'",
-                         text.bytes ? "no [vm NAME] section" : "an empty file");
+    begin_section(parser, CONFIG_SECTION_TOP);
+    return parse_lines(parser, text) && end_section(parser) && check_whole(parser, text.bytes);
 }
 
 enum hv_err config_parse(const char *text, size_t bytes, struct config *config,

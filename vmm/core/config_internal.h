@@ -6,7 +6,7 @@
 
 #include "hv/config.h"
 
-enum config_section { CONFIG_SECTION_TOP, CONFIG_SECTION_VM };
+enum config_section { CONFIG_SECTION_TOP, CONFIG_SECTION_MENU, CONFIG_SECTION_VM };
 
 enum config_kind {
     CONFIG_KIND_WORD,
@@ -22,7 +22,7 @@ struct config_key {
     const char *name;
     enum config_section section;
     enum config_kind kind;
-    size_t offset; /* of the member, in struct config or struct config_vm */
+    size_t offset; /* of the member, in the structure of its section */
     uint64_t least, most;
     const char *syntax;
     const char *initial;
@@ -42,9 +42,11 @@ struct config_quote {
 struct config_parser {
     struct config *config;
     struct config_diagnosis *diagnosis;
-    struct config_vm *vm; /* NULL before the first section */
-    unsigned line;        /* 1-based; 0 before the first */
-    uint32_t seen;        /* keys of this section */
+    enum config_section section;
+    struct config_vm *vm;            /* of a [vm NAME] section */
+    struct config_menu_entry *entry; /* of a [menu TITLE] section */
+    unsigned line;                   /* 1-based; 0 before the first */
+    uint32_t seen;                   /* keys of this section */
 };
 
 /* Writes the diagnosis for the current line; `found` is a format. Always false. */

@@ -1,7 +1,7 @@
 /*
  * The operator's file, parsed: \trapline.cfg. See README "Configuration" for the syntax.
  *
- * Lines of "KEY = VALUE", sections "[vm NAME]", comments. A comment is a line that begins with '#';
+ * Lines of "KEY = VALUE", sections "[vm NAME]" or "[menu TITLE]", comments. A comment is a line that begins with '#';
  * behind a value of one word (and behind a section's head) '#' after white space begins one too,
  * but `cmdline` and `module` take their line as it stands. The keys: hv/config_keys.def.
  *
@@ -15,6 +15,9 @@
 #define CONFIG_MAX_VMS 8
 #define CONFIG_MAX_VCPUS 16
 #define CONFIG_MAX_MODULES 16
+#define CONFIG_MAX_MENU 16
+#define CONFIG_TITLE_BYTES 64
+#define CONFIG_MAX_MENU_SECONDS 3600
 #define CONFIG_NAME_BYTES 32
 #define CONFIG_PATH_BYTES 128
 #define CONFIG_EXPERIMENT_BYTES 48
@@ -29,6 +32,7 @@ enum config_interrupts { CONFIG_INTERRUPTS_VMM, CONFIG_INTERRUPTS_GUEST };
 enum config_paravirt { CONFIG_PARAVIRT_KVM, CONFIG_PARAVIRT_OFF };
 enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
 enum config_on_exit { CONFIG_ON_EXIT_POWEROFF, CONFIG_ON_EXIT_RESET, CONFIG_ON_EXIT_FIRMWARE };
+enum config_mode { CONFIG_MODE_GUESTS, CONFIG_MODE_PREFLIGHT };
 
 struct config_module {
     char path[CONFIG_PATH_BYTES];
@@ -52,7 +56,22 @@ struct config_vm {
     enum config_leaves cpuid_leaves;
 };
 
+/* One line of the menu, and the file that it starts. */
+struct config_menu_entry {
+    char title[CONFIG_TITLE_BYTES];
+    unsigned line;            /* of the section's head, for messages */
+    char config[CONFIG_PATH_BYTES];
+};
+
+struct config_menu {
+    struct config_menu_entry entries[CONFIG_MAX_MENU];
+    unsigned count;           /* 0: the file is no menu */
+    unsigned seconds;         /* until the marked entry starts by itself; 0: it does not */
+};
+
 struct config {
+    enum config_mode mode;
+    struct config_menu menu;  /* beside it there are no VMs and no laboratory */
     enum config_console console;
     enum config_on_exit on_exit;
     char lab[CONFIG_PATH_BYTES];               /* empty: no laboratory, there are VMs */
