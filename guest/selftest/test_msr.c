@@ -238,11 +238,72 @@ static void check_others(void)
     check_equal("RDMSR clears the upper half of RDX", high, 0);
 }
 
+/* SDM volume 4, IA32_SPEC_CTRL, IA32_PRED_CMD, IA32_FLUSH_CMD, IA32_ARCH_CAPABILITIES; volume 2
+ * "CPUID", leaf 7: which of them there are. */
+static void check_command(const char *name, const char *absent, const char *reads, uint32_t msr,
+                          bool there)
+{
+    if (!there) {
+        check_write_faults(absent, msr, 1);
+        return;
+    }
+    probe_wrmsr(msr, 1);
+    check_no_fault(name);
+    check_read_faults(reads, msr);
+}
+
+static void check_spec_ctrl(uint32_t edx)
+{
+    const uint64_t all = (edx >> 26 & 1) | (edx >> 26 & 3 ? BIT(1) : 0) | (edx >> 31 & 1) << 2;
+    uint64_t seen;
+
+    if (!all) {
+        check_read_faults("SPEC_CTRL that CPUID does not show", MSR_SPEC_CTRL);
+        check_write_faults("SPEC_CTRL that CPUID does not show, written", MSR_SPEC_CTRL, 0);
+        return;
+    }
+    check_kept("SPEC_CTRL, all bits", MSR_SPEC_CTRL, all);
+    check_kept("SPEC_CTRL 0", MSR_SPEC_CTRL, 0);
+    wrmsr(MSR_SPEC_CTRL, all & ~1ull);
+    cpuid(1, 0);
+    seen = rdmsr(MSR_SPEC_CTRL);
+    wrmsr(MSR_SPEC_CTRL, 0);
+    check_equal("SPEC_CTRL without IBRS is the same after an exit", seen, all & ~1ull);
+    cpuid(1, 0);
+    check_equal("SPEC_CTRL is 0 again", rdmsr(MSR_SPEC_CTRL), 0);
+    check_write_faults("SPEC_CTRL reserved bit 9", MSR_SPEC_CTRL, BIT(9));
+    check_write_faults("SPEC_CTRL reserved bit 63", MSR_SPEC_CTRL, BIT(63));
+    check_equal("SPEC_CTRL is as before a fault", rdmsr(MSR_SPEC_CTRL), 0);
+}
+
+static void check_speculation(void)
+{
+    uint32_t edx = cpuid(7, 0).edx;
+    uint64_t caps;
+
+    check_spec_ctrl(edx);
+    check_command("IBPB by PRED_CMD", "PRED_CMD that CPUID does not show", "PRED_CMD is not read",
+                  MSR_PRED_CMD, edx & BIT(26));
+    check_command("L1D flush by FLUSH_CMD", "FLUSH_CMD that CPUID does not show",
+                  "FLUSH_CMD is not read", MSR_FLUSH_CMD, edx & BIT(28));
+    if (!(edx & BIT(29))) {
+        check_read_faults("ARCH_CAPABILITIES that CPUID does not show", MSR_ARCH_CAPABILITIES);
+        return;
+    }
+    caps = probe_rdmsr(MSR_ARCH_CAPABILITIES);
+    check_no_fault("ARCH_CAPABILITIES");
+    /* SKIP_L1DFL_VMENTRY, TSX_CTRL, MISC_PACKAGE_CTLS, FB_CLEAR_CTRL, XAPIC_DISABLE_STATUS,
+     * GDS_CTRL: for who has the registers. */
+    check_equal("ARCH_CAPABILITIES promises no register that is not there", caps & 0x2240488, 0);
+    check_write_faults("ARCH_CAPABILITIES is read-only", MSR_ARCH_CAPABILITIES, caps);
+}
+
 void test_msr(void)
 {
     if (is_strict()) {
         check_unknown();
         check_read_only();
+        check_speculation();
     } else {
         skip("unknown and read-only MSRs", "not on Trapline");
     }

@@ -170,7 +170,7 @@ static void keep_debug(void *unused)
 
 static const uint32_t own_msrs[] = {
     MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_CSTAR, MSR_STAR, MSR_FS_BASE, MSR_GS_BASE,
-    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_FMASK, MSR_SYSENTER_CS, MSR_TSC_AUX,
+    MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_FMASK, MSR_SYSENTER_CS, MSR_TSC_AUX, MSR_SPEC_CTRL,
 };
 
 static uint64_t msr_pattern(unsigned cpu, unsigned i)
@@ -186,6 +186,8 @@ static uint64_t msr_pattern(unsigned cpu, unsigned i)
         return value & 0xfff8;
     case MSR_TSC_AUX:
         return value & 0xffffffff;
+    case MSR_SPEC_CTRL:
+        return (cpu + 1) & 3; /* IBRS, STIBP */
     default:
         return value >> 17; /* canonical */
     }
@@ -193,6 +195,8 @@ static uint64_t msr_pattern(unsigned cpu, unsigned i)
 
 static bool msr_exists(uint32_t msr)
 {
+    if (msr == MSR_SPEC_CTRL)
+        return cpuid(7, 0).edx & BIT(26);
     return msr != MSR_TSC_AUX || cpuid(0x80000001, 0).edx & BIT(27);
 }
 

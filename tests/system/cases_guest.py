@@ -50,6 +50,12 @@ TESTS = [
     selftest("-2-vcpus-on-1-core", vcpus=2, cpus=1),
     selftest("-2-vcpus-on-2-cores", vcpus=2, cpus=2, limit_s=300),
     selftest("-4-vcpus-on-2-cores", vcpus=4, cpus=2, limit_s=400, long=True),
+    # All measures that there are, on a processor that has the registers for them.
+    Test("selftest-mitigations-full",
+         "mitigations = full\n" + config(vm("selftest", "selftest.elf", vcpus=2, memory="64M",
+             cmdline="quiet=1 only=cpuid,msr,insn,port,mmio,exception,lapic,smp,state")),
+         cpus=1, cpu_model="corei7_icelake_u",
+         expect=[ALL_PASSED, r"RESULT vm=selftest status=0 reason=debug-exit"]),
     Test("selftest-twice-on-1-core",
          config(vm("a", "selftest.elf", "shared=1 quiet=1", memory="64M"),
                 vm("b", "selftest.elf", "shared=1 quiet=1", memory="64M")),

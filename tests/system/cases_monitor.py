@@ -224,6 +224,7 @@ TESTS = [
              ("mem e0000 16 phys", r"00000000000e0000  52 53 44 20 50 54 52 20 .*RSD PTR "),
              ("disas 0.0", r"[0-9a-f]{16}  ([0-9a-f]{2} )+ +\S+"),
              ("caps", r"  HLT exiting: Can set=Yes, Can clear=Yes\r\n"),
+             ("mitigations", r"mitigations = auto on Skylake server .*(?s:.*)branch target injection +VULNERABLE +microcode without IBRS"),
              ("log 4", r"1 of 1 VMs are ready"),
              ("nonsense", r"no command 'nonsense'"),
              ("quit", r"\(back to the guest\)")) + [

@@ -402,7 +402,7 @@ static void test_unknown_keys_and_suggestions(void **state)
                 "the unknown key 'a_key_that_is_longer_than_any'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts paravirt trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
-    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit mode menu lab experiment explain");
+    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit mode menu mitigations lab experiment explain");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");
     refuse_line("console = auto", "the key 'console'",
                 "this key before the first section");

@@ -101,6 +101,29 @@ static void hides_what_is_not_virtualized(void **state)
     }
 }
 
+static void leaf_7_shows_what_it_is_told_about_speculation(void **state)
+{
+    struct cpuid_view_request r = request();
+    static struct cpuid_view own;
+    uint32_t edx;
+
+    (void)state;
+    cpuid_view_make(&own, &r);
+    edx = cpuid_view_find(&own, 7, 0)->regs.edx;
+    assert_int_equal(edx & 0xac000400, 0);
+    assert_int_equal(cpuid_view_find(&own, 7, 0)->regs.eax, 0);
+    r.leaf7_edx = 1u << 26 | 1u << 29;
+    cpuid_view_make(&own, &r);
+    assert_int_equal(cpuid_view_find(&own, 7, 0)->regs.edx, edx | r.leaf7_edx);
+    assert_int_equal(cpuid_view_find(&own, 7, 0)->regs.eax, 0);
+    r.leaf7_2_edx = 0x10;
+    cpuid_view_make(&own, &r);
+    assert_int_equal(cpuid_view_find(&own, 7, 0)->regs.eax, 2);
+    assert_int_equal(cpuid_view_find(&own, 7, 1)->regs.edx, 0);
+    assert_int_equal(cpuid_view_find(&own, 7, 2)->regs.edx, 0x10);
+    assert_int_equal(cpuid_view_find(&own, 7, 3)->regs.edx, 0);
+}
+
 static void shows_a_hypervisor(void **state)
 {
     struct cpuid_regs r = get(0x40000000, 0);
@@ -365,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(hides_what_is_not_virtualized, setup),
+        cmocka_unit_test_setup(leaf_7_shows_what_it_is_told_about_speculation, setup),
         cmocka_unit_test_setup(shows_a_hypervisor, setup),
         cmocka_unit_test_setup(offers_of_kvm_what_it_is_told_to, setup),
         cmocka_unit_test_setup(a_leaf_above_the_highest_is_answered_with_the_highest, setup),

@@ -47,8 +47,8 @@ struct class {
 static const struct class classes[] = {
     { "Westmere without microcode", "Westmere",
       { .signature = 0x206c2, .ept = true },
-      SPEC_EXIT_RSB_FILL, 0, SPEC_GUEST_NONE,
-      V(BRANCH_TARGETS) | V(L1TF) | V(MDS) | V(ITLB) },
+      0, 0, SPEC_GUEST_NONE,
+      V(BRANCH_TARGETS) | V(RETURNS) | V(L1TF) | V(MDS) | V(ITLB) },
     { "Nehalem with microcode of 2018", "Nehalem",
       { .signature = 0x106a5, .leaf7_edx = EDX_2018, .ept = true },
       LEGACY | SPEC_ENTRY_L1D, SPEC_CTRL_IBRS, SPEC_GUEST_PASSES, V(MDS) | V(ITLB) },
@@ -152,8 +152,8 @@ static const struct class classes[] = {
       SPEC_SWITCH_IBPB, SPEC_CTRL_IBRS, SPEC_GUEST_EXITS, 0 },
     { "a processor of another family that says nothing", "unknown",
       { .signature = 0x00f41, .leaf7_edx = 0, .ept = true, .rtm = true, .device_memory = true },
-      SPEC_EXIT_RSB_FILL, 0, SPEC_GUEST_NONE,
-      V(BRANCH_TARGETS) | V(L1TF) | V(MDS) | V(TAA) | V(MMIO) | V(ITLB) },
+      0, 0, SPEC_GUEST_NONE,
+      V(BRANCH_TARGETS) | V(RETURNS) | V(L1TF) | V(MDS) | V(TAA) | V(MMIO) | V(ITLB) },
 };
 
 static struct spec_plan plan_of(const struct spec_facts *facts, enum spec_mode mode)
@@ -357,6 +357,75 @@ static void cores_are_joined_to_what_both_can(void **state)
     assert_false(a.efficient);
 }
 
+/* A processor as CPUID and RDMSR show it. */
+struct machine {
+    uint32_t last, leaf7_max, leaf7_ebx, leaf7_edx, leaf1a_eax;
+    unsigned msrs_read, beyond;
+};
+
+static uint64_t machine_rdmsr(void *context, uint32_t index)
+{
+    struct machine *m = context;
+
+    assert_int_equal(index, MSR_IA32_ARCH_CAPABILITIES);
+    m->msrs_read++;
+    return ARCH_CAP_IBRS_ALL;
+}
+
+static void machine_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    struct machine *m = context;
+
+    memset(out, 0, 16);
+    m->beyond += leaf > m->last || (leaf == 7 && subleaf > m->leaf7_max);
+    if (leaf == 0)
+        out[0] = m->last;
+    else if (leaf == 1)
+        out[0] = 0x90672;
+    else if (leaf == 7 && subleaf == 0) {
+        out[0] = m->leaf7_max;
+        out[1] = m->leaf7_ebx;
+        out[3] = m->leaf7_edx;
+    } else if (leaf == 7)
+        out[3] = EDX_2_ALL;
+    else if (leaf == 0x1a)
+        out[0] = m->leaf1a_eax;
+}
+
+static void facts_are_read_only_where_they_are(void **state)
+{
+    struct machine m = { .last = 1 };
+    struct vmx_caps_source source = { machine_rdmsr, machine_cpuid, &m };
+    struct spec_facts f;
+
+    (void)state;
+    spec_facts_read(&f, &source);
+    assert_int_equal(f.signature, 0x90672);
+    assert_int_equal(f.leaf7_edx, 0);
+    m.last = 7;
+    m.leaf7_ebx = CPUID_7_EBX_RTM;
+    m.leaf7_edx = CPUID_7_EDX_IBRS_IBPB | CPUID_7_EDX_HYBRID;
+    spec_facts_read(&f, &source);
+    assert_true(f.rtm);
+    assert_int_equal(f.leaf7_edx, m.leaf7_edx);
+    assert_int_equal(f.leaf7_2_edx, 0);
+    assert_int_equal(f.arch_capabilities, 0);
+    assert_false(f.efficient);
+    assert_int_equal(m.msrs_read, 0);
+    m.last = 0x1f;
+    m.leaf7_max = 2;
+    m.leaf7_edx |= CPUID_7_EDX_ARCH_CAP;
+    m.leaf1a_eax = 0x20000001;
+    spec_facts_read(&f, &source);
+    assert_int_equal(f.leaf7_2_edx, EDX_2_ALL);
+    assert_int_equal(f.arch_capabilities, ARCH_CAP_IBRS_ALL);
+    assert_true(f.efficient);
+    m.leaf1a_eax = 0x40000001;
+    spec_facts_read(&f, &source);
+    assert_false(f.efficient);
+    assert_int_equal(m.beyond, 0);
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -380,6 +449,7 @@ int main(void)
         cmocka_unit_test(a_guest_sees_what_it_can_use),
         cmocka_unit_test(its_no_is_said_for_the_processor),
         cmocka_unit_test(cores_are_joined_to_what_both_can),
+        cmocka_unit_test(facts_are_read_only_where_they_are),
         cmocka_unit_test(names),
     };
 

@@ -7,6 +7,7 @@
  */
 #include "x86/vmx_core.h"
 
+#include "arch/x86/vmx/mitigate.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/page_alloc.h"
@@ -143,6 +144,7 @@ enum hv_err vmx_core_enable(const char **why)
     err = core_share_caps(&caps);
     if (err != HV_OK)
         return err;
+    vmx_spec_core_share();
     core_set_registers(&caps);
     *why = "VMXON failed";
     err = core_vmxon(&caps);

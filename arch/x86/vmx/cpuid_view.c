@@ -167,8 +167,8 @@ static void view_caches(struct cpuid_view *view, const struct cpuid_view_request
 static void view_extended_features(struct cpuid_view *view, const struct cpuid_view_request *r)
 {
     struct cpuid_regs host = r->host(CPUID_LEAF_EXTENDED_FEATURES, 0);
-    struct cpuid_regs *to =
-        view_add(view, &view->basic[CPUID_LEAF_EXTENDED_FEATURES], CPUID_DYNAMIC_OSPKE);
+    struct cpuid_view_leaf *leaf = &view->basic[CPUID_LEAF_EXTENDED_FEATURES];
+    struct cpuid_regs *to = view_add(view, leaf, CPUID_DYNAMIC_OSPKE);
     bool avx512 = (r->xcr0_supported & XCR0_AVX512) == XCR0_AVX512;
 
     to->ebx = host.ebx & (EXTENDED_EBX | (avx512 ? EXTENDED_EBX_AVX512 : 0));
@@ -181,7 +181,12 @@ static void view_extended_features(struct cpuid_view *view, const struct cpuid_v
         to->ecx |= host.ecx & CPUID_7_ECX_RDPID;
     if (r->xcr0_supported & XCR0_PKRU)
         to->ecx |= host.ecx & CPUID_7_ECX_PKU;
-    to->edx = host.edx & EXTENDED_EDX;
+    to->edx = (host.edx & EXTENDED_EDX) | r->leaf7_edx;
+    if (r->leaf7_2_edx) {
+        to->eax = 2;
+        view_add(view, leaf, CPUID_STATIC);
+        view_add(view, leaf, CPUID_STATIC)->edx = r->leaf7_2_edx;
+    }
 }
 
 static void view_topology(struct cpuid_view *view, const struct cpuid_view_request *r)

@@ -9,6 +9,9 @@
 ; Three ways, by what has to be saved: the hot one (hot.c) uses five registers; the warm one (warm.c)
 ; is ordinary code, which keeps RBX, RBP and R12 to R15 in place; the long one (run.c) has all of
 ; them in memory. Each of the first two may refuse before it has changed anything.
+; Each of them exists twice: plain, and with what guard.inc adds, for processors that need it. Which one
+; it is, HOST_RIP says at an exit and VCPU_LAUNCHED at the first entry of a turn, so that it costs
+; nothing to have the choice.
 ; SDM volume 3 "VM Entries", "VM Exits".
 
 %include "offsets.inc"
@@ -19,6 +22,8 @@ section .text
 
 global vmx_run_guest:function hidden
 global vmx_exit_point:function hidden
+global vmx_exit_point_guarded:function hidden
+global vmx_fill_rsb:function hidden
 extern vmx_exit
 extern vmx_exit_go_on
 
@@ -36,6 +41,21 @@ extern vmx_exit_go_on
 %endrep
 %endmacro
 
+%include "arch/x86/vmx/guard.inc"
+
+; enter GUARDED, REGISTERS: into the guest; the other registers are its already. RDI is the vCPU.
+%macro enter 2-*
+%if %1
+    guard_entry
+%endif
+%rep %0 - 1
+%rotate 1
+    mov %1, [rdi + VCPU_ %+ %1]
+%endrep
+    vmresume                        ; launched: this exit came from it
+    jmp entry_failed
+%endmacro
+
 ; unsigned vmx_run_guest(struct vmx_vcpu *v)
 vmx_run_guest:
     push rbp
@@ -51,17 +71,28 @@ vmx_run_guest:
     mov eax, FIELD_HOST_RSP
     vmwrite rax, rsp
 enter_guest:
-    cmp byte [rdi + VCPU_LAUNCHED], 0
+    cmp byte [rdi + VCPU_LAUNCHED], LAUNCHED_PLAIN
     load_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15   ; MOV leaves the flags alone
     load_registers rax, rbx, rcx, rdx, rdi
-    je .launch
+    jne .unusual
     vmresume
     jmp entry_failed
+.unusual:                           ; not launched, or guarded
+    mov rdi, [rsp]                  ; what was loaded is in memory still
+    cmp dword [rdi + VCPU_GUARD_ACTIONS], 0
+    je .launch
+    guard_l1d
+    cmp byte [rdi + VCPU_LAUNCHED], 0
+    je .launch_guarded
+    enter 1, rax, rbx, rcx, rdx, rdi
+.launch_guarded:
+    guard_entry
+    mov byte [rdi + VCPU_LAUNCHED], LAUNCHED_GUARDED
+    jmp .go
 .launch:
-    mov [rsp - 8], rdi              ; no interrupt or exception comes here: IF is 0, and an NMI has
-    mov rdi, [rsp]                  ; a stack of its own
-    mov byte [rdi + VCPU_LAUNCHED], 1
-    mov rdi, [rsp - 8]
+    mov byte [rdi + VCPU_LAUNCHED], LAUNCHED_PLAIN
+.go:
+    load_registers rax, rbx, rcx, rdx, rdi
     vmlaunch
     mov rdi, [rsp]
     mov byte [rdi + VCPU_LAUNCHED], 0   ; MOV leaves the flags alone
@@ -72,14 +103,22 @@ entry_failed:                       ; no exit happened: the guest's registers ar
     shl ah, 1
     or al, ah
     mov [rdi + VCPU_ENTRY_STATUS], al
+    test dword [rdi + VCPU_GUARD_ACTIONS], ACT_EXIT_SPEC_CTRL
+    jz .leave
+    guard_host_spec_ctrl
+.leave:
     mov eax, RESULT_ENTRY_FAILED
     jmp leave_guest
 
-vmx_exit_point:                     ; HOST_RIP
+; What follows a VM exit. %1: with what this processor needs against guests that use speculation.
+%macro exit_way 1
     push rdi
     mov rdi, [rsp + 8]
     save_registers rax, rbx, rcx, rdx
     pop qword [rdi + VCPU_rdi]
+%if %1
+    guard_exit
+%endif
     mov eax, FIELD_EXIT_REASON
     vmread rax, rax
     cmp eax, REASON_CPUID
@@ -89,9 +128,7 @@ vmx_exit_point:                     ; HOST_RIP
     test rax, rax
     jz .hot_refused
     mov rdi, rax
-    load_registers rax, rbx, rcx, rdx, rdi
-    vmresume
-    jmp entry_failed
+    enter %1, rax, rbx, rcx, rdx, rdi
 .not_cpuid:
     cmp eax, REASON_VMCALL
     je .vmcall
@@ -104,9 +141,7 @@ vmx_exit_point:                     ; HOST_RIP
     test eax, eax
     jnz .warm_unusual
     load_registers rsi, r8, r9, r10, r11
-    load_registers rax, rcx, rdx, rdi
-    vmresume
-    jmp entry_failed
+    enter %1, rax, rcx, rdx, rdi
 .vmcall:
     call [rdi + VCPU_HOT_VMCALL]
     jmp .hot
@@ -124,10 +159,11 @@ vmx_exit_point:                     ; HOST_RIP
     mov rdi, rbx
     test eax, eax
     jnz leave_guest
+%if %1
+    guard_l1d
+%endif
     load_registers rsi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
-    load_registers rax, rbx, rcx, rdx, rdi
-    vmresume                        ; launched: this exit came from it
-    jmp entry_failed
+    enter %1, rax, rbx, rcx, rdx, rdi
 
 .warm_unusual:
     save_registers rbp, r12, r13, r14, r15
@@ -140,6 +176,18 @@ vmx_exit_point:                     ; HOST_RIP
     mov eax, FIELD_EXIT_REASON
     vmread rax, rax
     jmp .saved
+%endmacro
+
+vmx_exit_point:                     ; HOST_RIP
+    exit_way 0
+
+vmx_exit_point_guarded:             ; HOST_RIP where v->guard.actions are not 0
+    exit_way 1
+
+; void vmx_fill_rsb(void)
+vmx_fill_rsb:
+    fill_rsb
+    ret
 
 leave_guest:
     add rsp, 8

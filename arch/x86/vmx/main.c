@@ -1,6 +1,7 @@
 /*
  * Every core's way from "up" to its run loop, and the machine as vmm/ sees it.
  */
+#include "arch/x86/vmx/mitigate.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/machine.h"
@@ -59,6 +60,8 @@ HV_NORETURN void arch_core_main(unsigned index)
     if (index == 0) {
         hv_info("%u of %u cores are in VMX operation", core_wait_ready(READY_TIMEOUT_US),
                 arch_core_count());
+        vmx_spec_machine_start();
+        vmx_spec_core_start();
         vmx_monitor_start();
         machine_start(arch_boot_info());
         core_release_all();
@@ -68,6 +71,7 @@ HV_NORETURN void arch_core_main(unsigned index)
             explain_run(arch_boot_info());
     } else {
         core_wait_release();
+        vmx_spec_core_start();
     }
     core_run(index);
 }

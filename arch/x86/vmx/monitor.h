@@ -42,5 +42,6 @@ monitor_run monitor_run_exits, monitor_run_trace;                      /* monito
 monitor_run monitor_run_vmcs, monitor_run_regs, monitor_run_caps;      /* monitor_state.c */
 monitor_run monitor_run_mem, monitor_run_disas, monitor_run_ept;       /* monitor_memory.c */
 monitor_run monitor_run_step, monitor_run_break;                       /* monitor_debug.c */
+monitor_run monitor_run_mitigations;                               /* monitor_mitigations.c */
 
 #endif

@@ -20,6 +20,7 @@ static const struct monitor_command commands[] = {
     { "step", "[VM[.N]] [COUNT]", "run an instruction of a paused VM", monitor_run_step },
     { "break", "[VM] [ADDR|exit NAME|clear]", "stop at an address or exit", monitor_run_break },
     { "caps", "[true] [CORE]", "what VMX can do, by control", monitor_run_caps },
+    { "mitigations", "", "what is done against speculation, and why", monitor_run_mitigations },
 };
 
 void vmx_monitor_start(void)

@@ -3,6 +3,7 @@
  * what passes and what is done here cannot disagree.
  * SDM volume 4; volume 3 "Memory Type Range Registers (MTRRs)", "Time-Stamp Counter Adjustment".
  */
+#include "arch/x86/vmx/mitigate.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/string.h"

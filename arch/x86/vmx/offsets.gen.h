@@ -3,6 +3,8 @@
  * so that no number is typed by hand. Not compiled into the program.
  */
 #include "arch/x86/vmx/vcpu.h"
+#include "x86/descriptors.h"
+#include "x86/speculation.h"
 
 #define OFFSET(name, value) char name[(value) + 1]
 
@@ -30,6 +32,20 @@ OFFSET(VCPU_HOT_CPUID, offsetof(struct vmx_vcpu, hot.cpuid));
 OFFSET(VCPU_HOT_VMCALL, offsetof(struct vmx_vcpu, hot.vmcall));
 OFFSET(VCPU_WARM, offsetof(struct vmx_vcpu, hot.warm));
 OFFSET(VCPU_EXIT_REASON, offsetof(struct vmx_vcpu, exit.reason));
+OFFSET(VCPU_GUARD_ACTIONS, offsetof(struct vmx_vcpu, guard.actions));
+OFFSET(VCPU_GUARD_HOST, offsetof(struct vmx_vcpu, guard.host_spec_ctrl));
+OFFSET(VCPU_SPEC_CTRL, offsetof(struct vmx_vcpu, switched.spec_ctrl));
+OFFSET(LAUNCHED_PLAIN, VMX_LAUNCHED_PLAIN);
+OFFSET(LAUNCHED_GUARDED, VMX_LAUNCHED_GUARDED);
+OFFSET(HOST_DS_SELECTOR, HOST_DS);
+#define ACTION_OFFSET(name) OFFSET(ACT_##name, SPEC_##name)
+ACTION_OFFSET(EXIT_SPEC_CTRL);
+ACTION_OFFSET(EXIT_RSB_FILL);
+ACTION_OFFSET(EXIT_RSB_ONE);
+ACTION_OFFSET(EXIT_HISTORY);
+ACTION_OFFSET(EXIT_IBPB);
+ACTION_OFFSET(ENTRY_VERW);
+ACTION_OFFSET(ENTRY_L1D);
 OFFSET(FIELD_HOST_RSP, VMCS_HOST_RSP);
 OFFSET(FIELD_EXIT_REASON, VMCS_EXIT_REASON);
 OFFSET(REASON_CPUID, VMEXIT_CPUID);

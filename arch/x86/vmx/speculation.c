@@ -132,7 +132,9 @@ static void decide_branch_targets(struct decision *d)
  * IBRS keeps the guest's entries from being used, once a CALL has retired. */
 static void decide_returns(struct decision *d)
 {
-    if (!d->enhanced_ibrs)
+    if (!has(d, CPUID_7_EDX_IBRS_IBPB))
+        say(d, SPEC_ISSUE_RETURNS, SPEC_VULNERABLE, "no use without IBRS for the other branches");
+    else if (!d->enhanced_ibrs)
         act(d, SPEC_ISSUE_RETURNS, SPEC_EXIT_RSB_FILL, "32 entries filled at each exit");
     else if (!(d->caps & ARCH_CAP_PBRSB_NO) && !(d->model & SPEC_NO_PBRSB))
         act(d, SPEC_ISSUE_RETURNS, SPEC_EXIT_RSB_ONE, "a CALL retires at each exit before any RET");
@@ -419,6 +421,32 @@ void spec_plan_make(const struct spec_facts *facts, enum spec_mode mode, struct 
     if (mode == SPEC_FULL)
         add_all(&d);
     plan->guest_control = guest_control(plan);
+}
+
+void spec_facts_read(struct spec_facts *facts, const struct vmx_caps_source *source)
+{
+    uint32_t r[4], last;
+
+    *facts = (struct spec_facts){ 0 };
+    source->cpuid(source->context, CPUID_LEAF_VENDOR, 0, r);
+    last = r[0];
+    source->cpuid(source->context, CPUID_LEAF_FEATURES, 0, r);
+    facts->signature = r[0];
+    if (last < CPUID_LEAF_EXTENDED_FEATURES)
+        return;
+    source->cpuid(source->context, CPUID_LEAF_EXTENDED_FEATURES, 0, r);
+    facts->rtm = r[1] & CPUID_7_EBX_RTM;
+    facts->leaf7_edx = r[3];
+    if (r[0] >= 2) {
+        source->cpuid(source->context, CPUID_LEAF_EXTENDED_FEATURES, 2, r);
+        facts->leaf7_2_edx = r[3];
+    }
+    if (facts->leaf7_edx & CPUID_7_EDX_ARCH_CAP)
+        facts->arch_capabilities = source->rdmsr(source->context, MSR_IA32_ARCH_CAPABILITIES);
+    if ((facts->leaf7_edx & CPUID_7_EDX_HYBRID) && last >= CPUID_LEAF_HYBRID) {
+        source->cpuid(source->context, CPUID_LEAF_HYBRID, 0, r);
+        facts->efficient = r[0] >> CPUID_1A_EAX_CORE_TYPE_SHIFT == CPUID_1A_CORE_TYPE_ATOM;
+    }
 }
 
 void spec_facts_join(struct spec_facts *common, const struct spec_facts *other)

@@ -3,10 +3,11 @@
  * there, and is then exchanged as a whole.
  *
  * Here: x87/SSE/AVX/... and PKRU by XSAVE, XCR0, debug registers 0-3 and 6, SYSCALL's MSRs,
- * KERNEL_GS_BASE, TSC_AUX, CR2, and which VMCS is current. DR7, DEBUGCTL, PAT, EFER, the SYSENTER
+ * KERNEL_GS_BASE, TSC_AUX, SPEC_CTRL, CR2, and which VMCS is current. DR7, DEBUGCTL, PAT, EFER, the SYSENTER
  * MSRs and FS/GS bases are in the VMCS. IA32_XSS stays 0: no guest may set it.
  * SDM volume 3 "VMM Setup & Tear Down", "Managing Processor State".
  */
+#include "arch/x86/vmx/mitigate.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/page_alloc.h"
@@ -177,6 +178,7 @@ void vmx_vcpu_load(struct vmx_vcpu *v)
     debug_load(v);
     write_cr2(v->switched.cr2);
     xstate_load(v);
+    vmx_spec_vcpu_load(v);
     v->loaded = true;
     if (v->vm->owns_cores)
         vmx_own_core_lend(v);
@@ -194,6 +196,7 @@ void arch_vcpu_put(struct vcpu *vcpu)
     v->switched.cr2 = read_cr2();
     debug_save(v);
     msrs_save(v);
+    vmx_spec_vcpu_put(v);
     v->loaded = false;
 }
 

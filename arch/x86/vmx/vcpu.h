@@ -90,6 +90,7 @@ struct vmx_switched {
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
     uint64_t dr0, dr1, dr2, dr3, dr6;
     uint64_t cr2;
+    uint64_t spec_ctrl;      /* the guest's, while it is not in the register: mitigate.c */
 };
 
 enum vmx_run_state { VMX_RUNNABLE, VMX_HALTED, VMX_WAIT_FOR_SIPI };
@@ -164,9 +165,18 @@ struct vmx_debug {
     uint64_t exits[2];         /* reasons to stop at, a bit each */
 };
 
+/* What the core of the vCPU does at each exit and entry against guests that use speculation. */
+struct vmx_guard {
+    uint32_t actions;          /* SPEC_EXIT_, SPEC_ENTRY_; 0: the plain ways */
+    uint64_t host_spec_ctrl;   /* IA32_SPEC_CTRL with SPEC_EXIT_SPEC_CTRL */
+};
+
+/* `launched`: entered by VMLAUNCH since the last VMCLEAR, with which ways of entry.asm. */
+enum vmx_launched { VMX_LAUNCHED_NOT = 0, VMX_LAUNCHED_PLAIN, VMX_LAUNCHED_GUARDED };
+
 struct vmx_vcpu {
     struct x86_gprs gprs;      /* first: entry.asm addresses it from the structure's start */
-    uint8_t launched;          /* VMRESUME, not VMLAUNCH */
+    uint8_t launched;          /* enum vmx_launched */
     uint8_t entry_status;      /* after a failed VMLAUNCH/VMRESUME: bit 0 CF, bit 1 ZF */
     uint32_t attention;        /* anything to do before the next entry: VMX_ATTENTION_ */
     uint64_t deadline_tsc;     /* end of the slice */
@@ -181,6 +191,7 @@ struct vmx_vcpu {
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
     bool preemption_on;
 
+    struct vmx_guard guard;
     struct vmexit exit;
     struct vmx_event event;
     uint32_t deferred;         /* an interrupt that was taken, and that an exception overtook */

@@ -1,6 +1,7 @@
 /*
  * What VT-x needs of a VM and of a vCPU before the first entry: policy, bitmaps, EPT, VMCS.
  */
+#include "arch/x86/vmx/mitigate.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/machine.h"
@@ -43,6 +44,8 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
         .rdtscp = x->controls.cpu2 & CPU2_ENABLE_RDTSCP,
         .invpcid = x->controls.cpu2 & CPU2_ENABLE_INVPCID,
         .kvm = x->vm->config->paravirt == CONFIG_PARAVIRT_KVM,
+        .leaf7_edx = vmx_spec_plan()->guest_leaf7_edx,
+        .leaf7_2_edx = vmx_spec_plan()->guest_leaf7_2_edx,
         .cr4_seen = (x->controls.cr4_mask & CPUID_VIEW_CR4) == CPUID_VIEW_CR4,
     };
 }
@@ -104,6 +107,8 @@ static enum hv_err make_bitmaps(struct vmx_vm *x)
         return err;
     vmx_msr_bitmap_fill(msr, x);
     vmx_msr_bitmap_fill(msr_apicv, x);
+    vmx_spec_open_msrs(msr);
+    vmx_spec_open_msrs(msr_apicv);
     if (x->owns_cores) {
         vmx_own_core_open_msrs(msr, false);
         vmx_own_core_open_msrs(msr_apicv, true);

@@ -10,8 +10,9 @@
 #include "x86/host_paging.h"
 #include "x86/msr.h"
 #include "x86/percpu.h"
+#include "x86/speculation.h"
 
-extern const char vmx_exit_point[];
+extern const char vmx_exit_point[], vmx_exit_point_guarded[];
 
 static void write_controls(struct vmx_vcpu *v)
 {
@@ -92,7 +93,10 @@ void vmx_host_state_write(struct vmx_vcpu *v)
     vmcs_write(VMCS_HOST_IA32_SYSENTER_CS, 0);
     vmcs_write(VMCS_HOST_IA32_SYSENTER_ESP, 0);
     vmcs_write(VMCS_HOST_IA32_SYSENTER_EIP, 0);
-    vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
+    v->guard.actions = cpu->spec_actions & SPEC_PATH_ACTIONS;
+    v->guard.host_spec_ctrl = cpu->spec_ctrl;
+    vmcs_write(VMCS_HOST_RIP,
+               (uint64_t)(v->guard.actions ? vmx_exit_point_guarded : vmx_exit_point));
     v->host_rsp = 0; /* entry.asm writes it */
     if (c->exit & EXIT_LOAD_PAT)
         vmcs_write(VMCS_HOST_IA32_PAT, rdmsr(MSR_IA32_PAT));

@@ -33,6 +33,7 @@ enum config_paravirt { CONFIG_PARAVIRT_KVM, CONFIG_PARAVIRT_OFF };
 enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
 enum config_on_exit { CONFIG_ON_EXIT_POWEROFF, CONFIG_ON_EXIT_RESET, CONFIG_ON_EXIT_FIRMWARE };
 enum config_mode { CONFIG_MODE_GUESTS, CONFIG_MODE_PREFLIGHT };
+enum config_mitigations { CONFIG_MITIGATIONS_AUTO, CONFIG_MITIGATIONS_OFF, CONFIG_MITIGATIONS_FULL };
 
 struct config_module {
     char path[CONFIG_PATH_BYTES];
@@ -74,6 +75,7 @@ struct config {
     struct config_menu menu;  /* beside it there are no VMs and no laboratory */
     enum config_console console;
     enum config_on_exit on_exit;
+    enum config_mitigations mitigations;
     char lab[CONFIG_PATH_BYTES];               /* empty: no laboratory, there are VMs */
     char experiment[CONFIG_EXPERIMENT_BYTES];  /* empty: all of them */
     char explain[CONFIG_EXPERIMENT_BYTES];     /* empty: no comparison of the explainer */

@@ -70,6 +70,7 @@ struct cpuid_view_request {
     uint64_t apic_timer_hz;   /* the local APIC's timer is the machine's and has this rate; 0: it is
                                * software's, with that of cpuid_view_tsc_ratio */
     uint64_t xcr0_supported;  /* state components that the VM may enable */
+    uint32_t leaf7_edx, leaf7_2_edx; /* bits that concern speculation: x86/speculation.h */
     uint32_t compacted_bytes; /* the processor's leaf 0DH.1 EBX with just those enabled */
     bool xsaves, rdtscp, invpcid; /* what the controls let through */
     bool kvm;                 /* KVM's leaves are there */

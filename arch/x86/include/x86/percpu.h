@@ -37,6 +37,9 @@ struct percpu {
     const char *failure; /* one phrase, for CORE_PARKED and CORE_SILENT */
     struct core *core;   /* the scheduler's */
     void *vmx;           /* arch/x86/vmx's */
+    uint32_t spec_actions;   /* SPEC_: vmx/mitigate.c */
+    uint32_t spec_last_vpid; /* the vCPU whose training is in the predictors; 0: none */
+    uint64_t spec_ctrl;      /* IA32_SPEC_CTRL in root operation; 0: left alone */
     void *vmxon_region;  /* one page, zeroed */
     bool in_vmx;         /* VMXON has been done */
     struct kept_core *kept; /* what firmware wants back; NULL: nothing, or the boot core's */

@@ -11,6 +11,7 @@
 #define X86_SPECULATION_H
 
 #include "hv/types.h"
+#include "x86/vmx_caps.h"
 
 /* What one core, or all of them, says of itself. */
 struct spec_facts {
@@ -103,6 +104,10 @@ struct spec_plan {
         const char *why;      /* what is done, or is not; a phrase */
     } issues[SPEC_ISSUE_COUNT];
 };
+
+/* What the core that `source` reads says of itself. Left to the caller: `smt`, `ept`,
+ * `device_memory`. */
+void spec_facts_read(struct spec_facts *facts, const struct vmx_caps_source *source);
 
 void spec_plan_make(const struct spec_facts *facts, enum spec_mode mode, struct spec_plan *plan);
 
