@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct ioapic ioapic;
     struct irq_sink sink = { deliver, NULL };
 
-    ioapic_init(&ioapic, &sink);
+    ioapic_init(&ioapic, &sink, IOAPIC_PINS);
     for (size_t at = 0; at + 6 <= size && at < 6 * 500; at += 6) {
         const uint8_t *op = data + at;
         uint64_t value = (uint64_t)op[2] << 24 | op[3] << 16 | op[4] << 8 | op[5];

@@ -31,7 +31,7 @@ static int setup(void **state)
     (void)state;
     struct irq_sink sink = { deliver, &ioapic };
     count = 0;
-    ioapic_init(&ioapic, &sink);
+    ioapic_init(&ioapic, &sink, IOAPIC_PINS);
     return 0;
 }
 
@@ -346,13 +346,30 @@ static void test_fields_cover_the_state(void **state)
 
 #define T(name) cmocka_unit_test_setup(test_##name, setup)
 
+static void test_fewer_pins(void **state)
+{
+    (void)state;
+    struct irq_sink sink = { deliver, &ioapic };
+    ioapic_init(&ioapic, &sink, 8);
+    assert_int_equal(get(1) >> 16 & 0xFF, 7);
+    entry(7, 0x41, 0);
+    entry(8, 0x42, 0);
+    assert_int_equal(get(0x10 + 2 * 7), 0x41);
+    assert_int_equal(get(0x10 + 2 * 8), 0);
+    ioapic_set_line(&ioapic, 8, true);
+    assert_int_equal(count, 0);
+    ioapic_set_line(&ioapic, 7, true);
+    assert_int_equal(count, 1);
+    assert_int_equal(got[0].vector, 0x41);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(power_up), T(writable_bits), T(edge), T(masked_edge_is_ignored), T(level_until_eoi),
         T(level_masking), T(remote_irr_cleared_by_edge_mode), T(eoi_register_and_shared_vector),
         T(nmi_is_an_edge), T(polarity_is_only_kept), T(access_sizes), T(bad_pins),
-        T(reset_keeps_lines), T(check), T(mirror),
+        T(reset_keeps_lines), T(check), T(mirror), T(fewer_pins),
         T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -402,6 +402,42 @@ static void test_without_ecam(void **state)
     assert_int_equal(in(0xCFC, 4), 0);
 }
 
+/* What the page shows is what a read of ECAM gives, for every register, at any time. */
+static void expect_mirror(const uint8_t *page)
+{
+    for (unsigned offset = 0; offset < 4096; offset += 4) {
+        uint32_t shown;
+        memcpy(&shown, page + offset, 4);
+        assert_int_equal(shown, ecam(offset, 4));
+    }
+}
+
+static void test_mirror(void **state)
+{
+    (void)state;
+    static uint8_t page[4096];
+    memset(page, 0xCC, sizeof(page));
+    pci_host_set_mirror(&host, page);
+    expect_mirror(page);
+    host.bridge_writable[0x50] = 0xFF;
+    select_register(0, 0, 0x50);
+    out(0xCFC, 1, 0xA5);
+    assert_int_equal(page[0x50], 0xA5);
+    expect_mirror(page);
+    make_card(&other, PCI_DEVFN(0, 1), 256);
+    assert_true(pci_host_is_vacant(&host, PCI_DEVFN(0, 1)));
+    assert_int_equal(pci_host_add(&host, &other.function), HV_OK);
+    assert_false(pci_host_is_vacant(&host, PCI_DEVFN(0, 1)));
+    assert_int_equal(page[PCI_HEADER_TYPE], 0x80); /* a second function at its place */
+    expect_mirror(page);
+    host.device.ops->reset(&host.device);
+    expect_mirror(page);
+    pci_host_set_mirror(&host, NULL);
+    page[0x50] = 0x11;
+    out(0xCFC, 1, 0xA6);
+    assert_int_equal(page[0x50], 0x11);
+}
+
 static void test_fields_cover_the_state(void **state)
 {
     (void)state;
@@ -416,6 +452,7 @@ int main(void)
         T(host_bridge), T(config_address), T(data_lanes), T(absent), T(masks), T(ecam),
         T(bar_sizing), T(bar_refusals), T(capabilities), T(add_refusals), T(multifunction),
         T(interrupt_wires), T(reset_control), T(check_and_reset), T(without_ecam),
+        T(mirror),
         T(fields_cover_the_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
  */
 #include "acpi_dsdt.h"
 #include "hv/dev_acpi_pm.h"
+#include "hv/dev_acpi_sleep.h"
 #include "hv/dev_debug_exit.h"
 #include "hv/dev_isa_misc.h"
 #include "hv/dev_pci_host.h"
@@ -41,7 +42,16 @@ static void interrupt_model(struct aml *aml)
     aml_end(aml);
 }
 
-static void route(struct aml *aml, unsigned device, unsigned pin, bool io_apic)
+enum routing { ROUTING_PIC, ROUTING_IOAPIC, ROUTING_REDUCED };
+
+static uint32_t wire_gsi(enum routing routing, unsigned wire)
+{
+    if (routing == ROUTING_REDUCED)
+        return ACPI_PCI_GSI_REDUCED(wire);
+    return routing == ROUTING_IOAPIC ? ACPI_PCI_GSI(wire) : ACPI_PCI_PIC_IRQ(wire);
+}
+
+static void route(struct aml *aml, unsigned device, unsigned pin, enum routing routing)
 {
     unsigned wire = (device + pin) % PIN_COUNT;
 
@@ -49,26 +59,31 @@ static void route(struct aml *aml, unsigned device, unsigned pin, bool io_apic)
     aml_integer(aml, device << 16 | 0xFFFF);
     aml_integer(aml, pin);
     aml_integer(aml, 0);
-    aml_integer(aml, io_apic ? ACPI_PCI_GSI(wire) : ACPI_PCI_PIC_IRQ(wire));
+    aml_integer(aml, wire_gsi(routing, wire));
     aml_end(aml);
 }
 
 /* Device 0 is the host bridge, which has no interrupt. */
-static void routing_table(struct aml *aml, const char *name, bool io_apic)
+static void routing_table(struct aml *aml, const char *name, enum routing routing)
 {
     aml_name(aml, name);
     aml_package(aml, (DEVICES - 1) * PIN_COUNT);
     for (unsigned device = 1; device < DEVICES; device++) {
         for (unsigned pin = 0; pin < PIN_COUNT; pin++)
-            route(aml, device, pin, io_apic);
+            route(aml, device, pin, routing);
     }
     aml_end(aml);
 }
 
-static void routing(struct aml *aml)
+/* Without a PIC there is nothing to choose from. */
+static void routing(struct aml *aml, bool reduced)
 {
-    routing_table(aml, "PRTP", false);
-    routing_table(aml, "PRTA", true);
+    if (reduced) {
+        routing_table(aml, "_PRT", ROUTING_REDUCED);
+        return;
+    }
+    routing_table(aml, "PRTP", ROUTING_PIC);
+    routing_table(aml, "PRTA", ROUTING_IOAPIC);
     aml_method(aml, "_PRT", 0);
     /* if (PICM) return PRTA; return PRTP. The If's length: itself, a name with its root, Return. */
     aml_byte(aml, OP_IF);
@@ -143,7 +158,10 @@ static void serial_ports(struct aml *aml, const struct acpi_config *config)
         aml_name_integer(aml, "_UID", i + 1);
         aml_crs_begin(aml);
         aml_crs_io(aml, config->com_ports[i], 8);
-        aml_crs_irq(aml, config->com_irqs[i]);
+        if (config->reduced)
+            aml_crs_gsi(aml, config->com_irqs[i]);
+        else
+            aml_crs_irq(aml, config->com_irqs[i]);
         aml_crs_end(aml);
         aml_end(aml);
     }
@@ -158,10 +176,12 @@ static void board_resources(struct aml *aml, const struct acpi_config *config)
     aml_name_integer(aml, "_UID", 0);
     aml_crs_begin(aml);
     aml_crs_io(aml, ISA_POST_PORT, 1);
-    aml_crs_io(aml, ISA_PORT92, 1);
+    if (!config->reduced)
+        aml_crs_io(aml, ISA_PORT92, 1);
     aml_crs_io(aml, ISA_DELAY_PORT, 1);
     aml_crs_io(aml, DEBUG_EXIT_PORT, DEBUG_EXIT_PORT_BYTES);
-    aml_crs_io(aml, config->pm_base, ACPI_PM_REGION_BYTES);
+    aml_crs_io(aml, config->pm_base,
+               config->reduced ? ACPI_SLEEP_REGION_BYTES : ACPI_PM_REGION_BYTES);
     aml_crs_memory32(aml, (uint32_t)config->ioapic_base.v, HV_PAGE_BYTES);
     aml_crs_memory32(aml, (uint32_t)config->lapic_base.v, HV_PAGE_BYTES);
     if (config->ecam_base.v)
@@ -173,7 +193,8 @@ static void board_resources(struct aml *aml, const struct acpi_config *config)
 void acpi_dsdt_emit(struct aml *aml, const struct acpi_config *config)
 {
     sleep_states(aml);
-    interrupt_model(aml);
+    if (!config->reduced)
+        interrupt_model(aml);
     aml_scope(aml, "\\_SB_");
     aml_device(aml, "PCI0");
     aml_name_eisa_id(aml, "_HID", "PNP0A03");
@@ -181,8 +202,9 @@ void acpi_dsdt_emit(struct aml *aml, const struct acpi_config *config)
     aml_name_integer(aml, "_BBN", 0);
     aml_name_integer(aml, "_SEG", 0);
     bridge_resources(aml, config);
-    routing(aml);
-    legacy_devices(aml);
+    routing(aml, config->reduced);
+    if (!config->reduced)
+        legacy_devices(aml);
     serial_ports(aml, config);
     aml_end(aml);
     board_resources(aml, config);

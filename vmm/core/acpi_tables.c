@@ -1,14 +1,15 @@
 /*
  * The ACPI tables of a VM, written one after the other behind the RSDP.
  *
- * The platform is not hardware-reduced: PIC, PIT and the fixed registers exist. It is always in
- * ACPI mode, so the FADT names no SMI command port. Pure; no lock.
+ * A PC has PIC, PIT and the fixed registers, and is always in ACPI mode, so that the FADT names no SMI
+ * command port. A hardware-reduced machine has none of them, but two sleep registers. Pure; no lock.
  * Source: ACPI specification, "ACPI System Description Tables"; PCI Firmware Specification, "MCFG
  * Table Description".
  */
 #include "acpi_dsdt.h"
 #include "hv/acpi_tables.h"
 #include "hv/dev_acpi_pm.h"
+#include "hv/dev_acpi_sleep.h"
 #include "hv/dev_pci_host.h"
 #include "hv/string.h"
 
@@ -22,13 +23,16 @@
 #define FADT_NO_SLEEP_BUTTON (1u << 5)
 #define FADT_NO_FIXED_RTC_WAKE (1u << 6)
 #define FADT_TMR_VAL_EXT (1u << 8)
+#define FADT_NO_POWER_BUTTON (1u << 4)
 #define FADT_RESET_REG_SUP (1u << 10)
+#define FADT_HW_REDUCED (1u << 20)
 
 /* IA-PC boot architecture flags */
 #define BOOT_LEGACY_DEVICES (1u << 0)
 #define BOOT_8042 (1u << 1)
 #define BOOT_NO_VGA (1u << 2)
 #define BOOT_NO_ASPM (1u << 4)
+#define BOOT_NO_CMOS_RTC (1u << 5)
 
 /* MADT entries */
 #define MADT_PCAT_COMPAT 1u
@@ -148,10 +152,17 @@ static void no_address(struct builder *b)
     zeros(b, 12);
 }
 
+#define FADT_FIXED_BYTES 53u    /* from PM1a_EVT_BLK to CENTURY */
+#define FADT_EXTENDED_BYTES 96u /* from X_PM1a_EVT_BLK to X_GPE1_BLK */
+
 static void fadt_fixed_blocks(struct builder *b)
 {
     uint16_t pm = b->config->pm_base;
 
+    if (b->config->reduced) {
+        zeros(b, FADT_FIXED_BYTES);
+        return;
+    }
     aml_dword(&b->out, pm + ACPI_PM1_STATUS);
     aml_dword(&b->out, 0); /* no PM1b */
     aml_dword(&b->out, pm + ACPI_PM1_CONTROL);
@@ -183,6 +194,13 @@ static void fadt_extended_blocks(struct builder *b)
 {
     uint16_t pm = b->config->pm_base;
 
+    if (b->config->reduced) {
+        zeros(b, FADT_EXTENDED_BYTES);
+        port_address(b, pm + ACPI_SLEEP_CONTROL, 8, 1);
+        port_address(b, pm + ACPI_SLEEP_STATUS, 8, 1);
+        zeros(b, 8);
+        return;
+    }
     port_address(b, pm + ACPI_PM1_STATUS, 32, 2);
     no_address(b);
     port_address(b, pm + ACPI_PM1_CONTROL, 16, 2);
@@ -196,6 +214,21 @@ static void fadt_extended_blocks(struct builder *b)
     zeros(b, 8); /* hypervisor vendor identity */
 }
 
+static uint16_t fadt_boot_flags(const struct acpi_config *config)
+{
+    if (config->reduced)
+        return BOOT_NO_VGA | BOOT_NO_ASPM | BOOT_NO_CMOS_RTC;
+    return BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_ASPM | (config->has_i8042 ? BOOT_8042 : 0);
+}
+
+static uint32_t fadt_flags(const struct acpi_config *config)
+{
+    const uint32_t both = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON |
+                          FADT_NO_FIXED_RTC_WAKE | FADT_RESET_REG_SUP;
+
+    return both | (config->reduced ? FADT_HW_REDUCED | FADT_NO_POWER_BUTTON : FADT_TMR_VAL_EXT);
+}
+
 static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
 {
     const struct acpi_config *config = b->config;
@@ -205,14 +238,12 @@ static uint64_t build_fadt(struct builder *b, uint64_t facs, uint64_t dsdt)
     aml_dword(&b->out, (uint32_t)dsdt);
     aml_byte(&b->out, 0);
     aml_byte(&b->out, 4); /* preferred profile: enterprise server */
-    aml_word(&b->out, config->sci_irq);
+    aml_word(&b->out, config->reduced ? 0 : config->sci_irq);
     zeros(b, 8); /* no SMI command port, nothing to write to it */
     fadt_fixed_blocks(b);
-    aml_word(&b->out, BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_ASPM |
-                          (config->has_i8042 ? BOOT_8042 : 0));
+    aml_word(&b->out, fadt_boot_flags(config));
     aml_byte(&b->out, 0);
-    aml_dword(&b->out, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON |
-                           FADT_NO_FIXED_RTC_WAKE | FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP);
+    aml_dword(&b->out, fadt_flags(config));
     port_address(b, RESET_PORT, 8, 1);
     aml_byte(&b->out, RESET_VALUE);
     aml_word(&b->out, 0); /* ARM */
@@ -276,7 +307,7 @@ static uint64_t build_madt(struct builder *b)
     bool has_x2apic_entries = false;
 
     aml_dword(&b->out, (uint32_t)config->lapic_base.v);
-    aml_dword(&b->out, MADT_PCAT_COMPAT);
+    aml_dword(&b->out, config->reduced ? 0 : MADT_PCAT_COMPAT);
     for (unsigned i = 0; i < config->cpus; i++) {
         madt_cpu(b, i, config->apic_ids[i]);
         has_x2apic_entries |= config->apic_ids[i] >= 255 || i >= 255;
@@ -287,8 +318,10 @@ static uint64_t build_madt(struct builder *b)
     aml_byte(&b->out, 0);
     aml_dword(&b->out, (uint32_t)config->ioapic_base.v);
     aml_dword(&b->out, 0);
-    madt_override(b, 0, PIT_GSI, MADT_CONFORMS);
-    madt_override(b, config->sci_irq, config->sci_irq, MADT_ACTIVE_HIGH_LEVEL);
+    if (!config->reduced) {
+        madt_override(b, 0, PIT_GSI, MADT_CONFORMS);
+        madt_override(b, config->sci_irq, config->sci_irq, MADT_ACTIVE_HIGH_LEVEL);
+    }
     madt_nmi(b, has_x2apic_entries);
     return table_end(b, start);
 }

@@ -27,6 +27,7 @@
 #define RES_MEMORY32_FIXED 0x86u
 #define RES_DWORD_SPACE 0x87u
 #define RES_WORD_SPACE 0x88u
+#define RES_INTERRUPT 0x89u
 #define SPACE_MEMORY 0u
 #define SPACE_IO 1u
 #define SPACE_BUS 2u
@@ -224,6 +225,15 @@ void aml_crs_irq(struct aml *aml, unsigned irq)
 {
     aml_byte(aml, RES_IRQ_NO_FLAGS);
     aml_word(aml, (uint16_t)(1u << (irq & 15)));
+}
+
+void aml_crs_gsi(struct aml *aml, uint32_t gsi)
+{
+    aml_byte(aml, RES_INTERRUPT);
+    aml_word(aml, 6);
+    aml_byte(aml, 1 | 1 << 1); /* consumer, edge */
+    aml_byte(aml, 1);
+    aml_dword(aml, gsi);
 }
 
 void aml_crs_memory32(struct aml *aml, uint32_t base, uint32_t bytes)

@@ -51,6 +51,8 @@ void aml_name_eisa_id(struct aml *aml, const char *name, const char *id);
 void aml_crs_begin(struct aml *aml);
 void aml_crs_io(struct aml *aml, uint16_t base, uint8_t bytes);
 void aml_crs_irq(struct aml *aml, unsigned irq); /* edge, active high, exclusive */
+/* An interrupt of the I/O APIC: edge, active high, exclusive. */
+void aml_crs_gsi(struct aml *aml, uint32_t gsi);
 void aml_crs_memory32(struct aml *aml, uint32_t base, uint32_t bytes);
 void aml_crs_bus_window(struct aml *aml, uint16_t first, uint16_t last);
 void aml_crs_io_window(struct aml *aml, uint16_t first, uint16_t last);

@@ -5,6 +5,9 @@
  * of both, except that interrupt 0 (PIT) is input 2 of the I/O APIC; the ACPI tables say so.
  * Interrupts are edges but for the SCI and the PCI wires, which are levels.
  *
+ * A hardware-reduced machine (`platform = reduced`) is the same without what ACPI calls legacy
+ * hardware: its interrupts are the I/O APIC's, its timers the local APICs'.
+ *
  * Lock: the bus lock of the VM.
  */
 #include "hv/platform.h"
@@ -13,6 +16,7 @@
 #include "hv/arch_ops.h"
 #include "hv/console.h"
 #include "hv/dev_acpi_pm.h"
+#include "hv/dev_acpi_sleep.h"
 #include "hv/dev_debug_exit.h"
 #include "hv/dev_i8042.h"
 #include "hv/dev_ioapic.h"
@@ -31,6 +35,9 @@
 #define COM1_PORT 0x3f8u
 #define COM1_IRQ 4u
 #define ACPI_AREA 0xe0000u
+/* Four PCI wires, COM1, and three that nobody drives. A kernel writes each one's entry several times
+ * while it starts, with an exit for each half. */
+#define REDUCED_PINS 8u
 #define PCI_WINDOW_START UINT64_C(0xC0000000)
 #define PCI_WINDOW_BYTES UINT64_C(0x20000000)
 
@@ -44,12 +51,17 @@ struct platform {
     struct rtc rtc;
     struct ioapic ioapic;
     struct acpi_pm pm;
+    struct acpi_sleep sleep;
     struct pci_host pci;
     struct i8042 i8042;
     struct isa_misc misc;
     struct debug_exit debug_exit;
     bool pci_wires[4];
-    _Alignas(HV_PAGE_BYTES) uint32_t ioapic_page[HV_PAGE_BYTES / 4]; /* alone in its page */
+    bool reduced;
+    /* Each alone in its page: the guest reads them. */
+    _Alignas(HV_PAGE_BYTES) uint32_t ioapic_page[HV_PAGE_BYTES / 4];
+    _Alignas(HV_PAGE_BYTES) uint8_t pci_bridge_page[HV_PAGE_BYTES];
+    _Alignas(HV_PAGE_BYTES) uint8_t pci_nobody_page[HV_PAGE_BYTES];
 };
 
 /* --- wires --- */
@@ -59,20 +71,23 @@ static void isa_line_set(void *context, unsigned irq, bool level)
 {
     struct platform *p = context;
 
-    pic8259_set_line(&p->pic, irq, level);
+    if (!p->reduced)
+        pic8259_set_line(&p->pic, irq, level);
     ioapic_set_line(&p->ioapic, irq == 0 ? 2 : irq, level);
 }
 
-/* PCI wires A to D are inputs 16 to 19 of the I/O APIC and interrupts 10 and 11 of the PIC. */
+/* PCI wires A to D are inputs 16 to 19 of the I/O APIC and interrupts 10 and 11 of the PIC; without
+ * one, inputs 0 to 3. */
 static void pci_wire_set(void *context, unsigned wire, bool level)
 {
     struct platform *p = context;
 
     wire &= 3;
     p->pci_wires[wire] = level;
-    ioapic_set_line(&p->ioapic, 16 + wire, level);
-    pic8259_set_line(&p->pic, 10 + (wire & 1),
-                     p->pci_wires[wire & 1] || p->pci_wires[(wire & 1) + 2]);
+    ioapic_set_line(&p->ioapic, p->reduced ? ACPI_PCI_GSI_REDUCED(wire) : ACPI_PCI_GSI(wire), level);
+    if (!p->reduced)
+        pic8259_set_line(&p->pic, 10 + (wire & 1),
+                         p->pci_wires[wire & 1] || p->pci_wires[(wire & 1) + 2]);
 }
 
 static void pic_output(void *context, unsigned line, bool level)
@@ -122,7 +137,7 @@ static void make_interrupt_controllers(struct platform *p)
     const struct irq_sink sink = { deliver, p };
 
     pic8259_init(&p->pic, &(struct pic8259_wiring){ .intr = { pic_output, p, 0 } });
-    ioapic_init(&p->ioapic, &sink);
+    ioapic_init(&p->ioapic, &sink, p->reduced ? REDUCED_PINS : IOAPIC_PINS);
 }
 
 static void make_legacy(struct platform *p)
@@ -157,39 +172,45 @@ static void make_acpi_and_pci(struct platform *p)
     for (unsigned i = 0; i < 4; i++)
         wires[i] = (struct irq_line){ pci_wire_set, p, i };
     acpi_pm_init(&p->pm, &p->vm->clock.clock, &sci, &p->control);
+    acpi_sleep_init(&p->sleep, &p->control);
     pci_host_init(&p->pci, PLATFORM_ECAM_BASE, wires, &p->control);
 }
 
 /* The address map. */
 static enum hv_err attach_all(struct platform *p)
 {
+    const enum { BOTH, PC, REDUCED } mine = p->reduced ? REDUCED : PC;
     const struct {
+        unsigned platform;
         enum bus_space space;
         uint64_t start, bytes;
         struct device *device;
         unsigned tag;
     } map[] = {
-        { BUS_PORT, COM1_PORT, UART16550_PORTS, &p->com1.dev, 0 },
-        { BUS_PORT, 0x20, PIC8259_PORTS, &p->pic.dev, PIC8259_TAG_MASTER },
-        { BUS_PORT, 0xa0, PIC8259_PORTS, &p->pic.dev, PIC8259_TAG_SLAVE },
-        { BUS_PORT, 0x4d0, PIC8259_PORTS, &p->pic.dev, PIC8259_TAG_ELCR },
-        { BUS_PORT, 0x40, PIT8254_PORTS, &p->pit.dev, PIT8254_TAG_COUNTERS },
-        { BUS_PORT, 0x61, 1, &p->pit.dev, PIT8254_TAG_PORT61 },
-        { BUS_PORT, 0x70, RTC_PORTS, &p->rtc.dev, RTC_TAG_STANDARD },
-        { BUS_PORT, 0x72, RTC_PORTS, &p->rtc.dev, RTC_TAG_EXTENDED },
-        { BUS_PORT, PLATFORM_PM_PORT, ACPI_PM_REGION_BYTES, &p->pm.device, 0 },
-        { BUS_PORT, PCI_HOST_PORT, PCI_HOST_PORT_BYTES, &p->pci.device, PCI_HOST_PORTS },
-        { BUS_PORT, I8042_DATA_PORT, 1, &p->i8042.device, I8042_DATA },
-        { BUS_PORT, I8042_COMMAND_PORT, 1, &p->i8042.device, I8042_COMMAND },
-        { BUS_PORT, ISA_POST_PORT, 1, &p->misc.device, ISA_MISC_POST },
-        { BUS_PORT, ISA_DELAY_PORT, 1, &p->misc.device, ISA_MISC_DELAY },
-        { BUS_PORT, ISA_PORT92, 1, &p->misc.device, ISA_MISC_PORT92 },
-        { BUS_PORT, DEBUG_EXIT_PORT, DEBUG_EXIT_PORT_BYTES, &p->debug_exit.device, 0 },
-        { BUS_MMIO, IOAPIC_DEFAULT_BASE, IOAPIC_REGION_BYTES, &p->ioapic.device, 0 },
-        { BUS_MMIO, PLATFORM_ECAM_BASE, PCI_HOST_ECAM_BYTES, &p->pci.device, PCI_HOST_ECAM },
+        { BOTH, BUS_PORT, COM1_PORT, UART16550_PORTS, &p->com1.dev, 0 },
+        { PC, BUS_PORT, 0x20, PIC8259_PORTS, &p->pic.dev, PIC8259_TAG_MASTER },
+        { PC, BUS_PORT, 0xa0, PIC8259_PORTS, &p->pic.dev, PIC8259_TAG_SLAVE },
+        { PC, BUS_PORT, 0x4d0, PIC8259_PORTS, &p->pic.dev, PIC8259_TAG_ELCR },
+        { PC, BUS_PORT, 0x40, PIT8254_PORTS, &p->pit.dev, PIT8254_TAG_COUNTERS },
+        { PC, BUS_PORT, 0x61, 1, &p->pit.dev, PIT8254_TAG_PORT61 },
+        { PC, BUS_PORT, 0x70, RTC_PORTS, &p->rtc.dev, RTC_TAG_STANDARD },
+        { PC, BUS_PORT, 0x72, RTC_PORTS, &p->rtc.dev, RTC_TAG_EXTENDED },
+        { PC, BUS_PORT, PLATFORM_PM_PORT, ACPI_PM_REGION_BYTES, &p->pm.device, 0 },
+        { REDUCED, BUS_PORT, PLATFORM_PM_PORT, ACPI_SLEEP_REGION_BYTES, &p->sleep.device, 0 },
+        { BOTH, BUS_PORT, PCI_HOST_PORT, PCI_HOST_PORT_BYTES, &p->pci.device, PCI_HOST_PORTS },
+        { PC, BUS_PORT, I8042_DATA_PORT, 1, &p->i8042.device, I8042_DATA },
+        { PC, BUS_PORT, I8042_COMMAND_PORT, 1, &p->i8042.device, I8042_COMMAND },
+        { BOTH, BUS_PORT, ISA_POST_PORT, 1, &p->misc.device, ISA_MISC_POST },
+        { BOTH, BUS_PORT, ISA_DELAY_PORT, 1, &p->misc.device, ISA_MISC_DELAY },
+        { PC, BUS_PORT, ISA_PORT92, 1, &p->misc.device, ISA_MISC_PORT92 },
+        { BOTH, BUS_PORT, DEBUG_EXIT_PORT, DEBUG_EXIT_PORT_BYTES, &p->debug_exit.device, 0 },
+        { BOTH, BUS_MMIO, IOAPIC_DEFAULT_BASE, IOAPIC_REGION_BYTES, &p->ioapic.device, 0 },
+        { BOTH, BUS_MMIO, PLATFORM_ECAM_BASE, PCI_HOST_ECAM_BYTES, &p->pci.device, PCI_HOST_ECAM },
     };
 
     for (unsigned i = 0; i < HV_ARRAY_COUNT(map); i++) {
+        if (map[i].platform != BOTH && map[i].platform != mine)
+            continue;
         enum hv_err err = bus_add(&p->vm->bus, map[i].space, map[i].start, map[i].bytes,
                                   map[i].device, map[i].tag);
         if (err != HV_OK) {
@@ -199,6 +220,24 @@ static enum hv_err attach_all(struct platform *p)
         }
     }
     return HV_OK;
+}
+
+/* Configuration space by memory: what is read there has no side effects, so the guest reads it from
+ * pages that are kept up to date. Places without a function are the same page of ones. */
+static enum hv_err attach_pci_mirror(struct platform *p)
+{
+    enum hv_err err = HV_OK;
+
+    memset(p->pci_nobody_page, 0xff, sizeof(p->pci_nobody_page));
+    pci_host_set_mirror(&p->pci, p->pci_bridge_page);
+    for (unsigned devfn = 0; devfn < PCI_HOST_FUNCTIONS && err == HV_OK; devfn++) {
+        const uint8_t *page = devfn == 0 ? p->pci_bridge_page : p->pci_nobody_page;
+        if (devfn != 0 && !pci_host_is_vacant(&p->pci, (uint8_t)devfn))
+            continue;
+        err = arch_vm_map_readable(p->vm, GPA(PLATFORM_ECAM_BASE + devfn * HV_PAGE_BYTES),
+                                   HPA((uint64_t)page));
+    }
+    return err;
 }
 
 /* The guest reads the I/O APIC's registers from a page that the device keeps up to date: half of the
@@ -235,6 +274,7 @@ enum hv_err platform_create(struct vm *vm)
     if (err != HV_OK)
         return err;
     p->vm = vm;
+    p->reduced = vm->config->platform == CONFIG_PLATFORM_REDUCED;
     p->control = (struct vm_control){ control_request, p };
     p->stream.tag = machine_vm_total() > 1 ? vm->config->name : NULL;
     p->stream.name = vm->config->name;
@@ -249,7 +289,8 @@ enum hv_err platform_create(struct vm *vm)
     if (err != HV_OK)
         return err;
     firmware_state(vm);
-    return attach_ioapic_mirror(p);
+    err = attach_ioapic_mirror(p);
+    return err == HV_OK ? attach_pci_mirror(p) : err;
 }
 
 void platform_destroy(struct vm *vm)
@@ -270,7 +311,7 @@ void platform_reset(struct vm *vm)
     struct device *const devices[] = {
         &p->ioapic.device, &p->pic.dev,      &p->com1.dev,  &p->pit.dev,  &p->rtc.dev,
         &p->pm.device,     &p->pci.device,   &p->i8042.device, &p->misc.device,
-        &p->debug_exit.device,
+        &p->debug_exit.device, &p->sleep.device,
     };
 
     bus_lock(&vm->bus);
@@ -291,8 +332,9 @@ enum hv_err platform_write_acpi(struct vm *vm, gpa_t *rsdp)
         .ioapic_id = 0,
         .sci_irq = PLATFORM_SCI_IRQ,
         .pm_base = PLATFORM_PM_PORT,
+        .reduced = vm->platform->reduced,
         .century_cmos = RTC_REG_CENTURY,
-        .has_i8042 = true,
+        .has_i8042 = false, /* it resets the machine, and has nowhere to plug a keyboard in */
         .ecam_base = GPA(PLATFORM_ECAM_BASE),
         .pci_window = GPA(PCI_WINDOW_START),
         .pci_window_bytes = PCI_WINDOW_BYTES,

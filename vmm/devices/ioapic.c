@@ -1,5 +1,5 @@
 /*
- * I/O APIC: 24 pins, redirection table, EOI register.
+ * I/O APIC: up to 24 pins, redirection table, EOI register.
  *
  * Pins carry logical levels: the polarity bit of an entry is kept for the guest and changes
  * nothing. An edge on a masked pin is ignored, as the data sheet says; a level is looked at again
@@ -81,7 +81,7 @@ void ioapic_set_line(void *context, unsigned pin, bool level)
 {
     struct ioapic *ioapic = context;
 
-    if (pin >= IOAPIC_PINS)
+    if (pin >= ioapic->pins)
         return;
     bool rose = level && !(ioapic->state.lines >> pin & 1);
     if (level)
@@ -99,7 +99,7 @@ void ioapic_set_line(void *context, unsigned pin, bool level)
 
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
 {
-    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+    for (unsigned pin = 0; pin < ioapic->pins; pin++) {
         uint64_t entry = ioapic->state.entry[pin];
         if (!(entry & IOAPIC_RTE_REMOTE_IRR) || (entry & IOAPIC_RTE_VECTOR) != vector)
             continue;
@@ -118,9 +118,9 @@ static uint32_t read_indexed(const struct ioapic *ioapic, uint32_t index)
     case INDEX_ARBITRATION: /* loaded from the id; there is no APIC bus to rotate it */
         return ioapic->state.id;
     case INDEX_VERSION:
-        return (IOAPIC_PINS - 1) << 16 | IOAPIC_VERSION;
+        return (ioapic->pins - 1) << 16 | IOAPIC_VERSION;
     default:
-        if (index < INDEX_TABLE || index >= INDEX_TABLE + 2 * IOAPIC_PINS)
+        if (index < INDEX_TABLE || index >= INDEX_TABLE + 2 * ioapic->pins)
             return 0;
         return (uint32_t)(ioapic->state.entry[(index - INDEX_TABLE) / 2] >> (index & 1) * 32);
     }
@@ -146,7 +146,7 @@ static void write_indexed(struct ioapic *ioapic, uint32_t index, uint32_t value)
 {
     if (index == INDEX_ID)
         ioapic->state.id = value & ID_MASK;
-    else if (index >= INDEX_TABLE && index < INDEX_TABLE + 2 * IOAPIC_PINS)
+    else if (index >= INDEX_TABLE && index < INDEX_TABLE + 2 * ioapic->pins)
         write_entry(ioapic, (index - INDEX_TABLE) / 2, index & 1, value);
 }
 
@@ -269,10 +269,11 @@ static const struct device_ops ioapic_ops = {
     .check = ioapic_check,
 };
 
-void ioapic_init(struct ioapic *ioapic, const struct irq_sink *sink)
+void ioapic_init(struct ioapic *ioapic, const struct irq_sink *sink, unsigned pins)
 {
     memset(ioapic, 0, sizeof(*ioapic));
     ioapic->device.ops = &ioapic_ops;
     ioapic->sink = *sink;
+    ioapic->pins = pins;
     ioapic_reset(&ioapic->device);
 }

@@ -172,6 +172,26 @@ static void mark_multifunction(struct pci_host *host, uint8_t devfn)
         first->config[PCI_HEADER_TYPE] |= 0x80;
 }
 
+/* After every change of the bridge. A conventional function has no extended registers: they are 0. */
+static void mirror(const struct pci_host *host)
+{
+    if (host->mirror)
+        memcpy(host->mirror, host->bridge.config, host->bridge.config_bytes);
+}
+
+void pci_host_set_mirror(struct pci_host *host, uint8_t *page)
+{
+    host->mirror = page;
+    if (page)
+        memset(page, 0, PCI_CONFIG_EXTENDED_BYTES);
+    mirror(host);
+}
+
+bool pci_host_is_vacant(const struct pci_host *host, uint8_t devfn)
+{
+    return !find_function(host, devfn);
+}
+
 enum hv_err pci_host_add(struct pci_host *host, struct pci_function *function)
 {
     if (!function->config || !function->writable ||
@@ -184,6 +204,7 @@ enum hv_err pci_host_add(struct pci_host *host, struct pci_function *function)
         return HV_ERR_NO_MEMORY;
     host->functions[host->count++] = function;
     mark_multifunction(host, function->devfn);
+    mirror(host);
     return HV_OK;
 }
 
@@ -232,6 +253,8 @@ void pci_host_config_write(struct pci_host *host, unsigned bus, uint8_t devfn, u
     }
     if (function->written)
         function->written(function, offset, size_bytes);
+    if (function == &host->bridge)
+        mirror(host);
 }
 
 void pci_host_set_intx(struct pci_host *host, struct pci_function *function, bool level)
@@ -355,6 +378,7 @@ static void pci_host_reset(struct device *device)
         pci_function_put32(&host->bridge, BRIDGE_PCIEXBAR + 4, (uint32_t)(host->ecam_base >> 32));
     }
     mark_multifunction(host, host->bridge.devfn);
+    mirror(host);
 }
 
 static bool pci_host_check(const void *loaded)

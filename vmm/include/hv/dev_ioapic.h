@@ -11,7 +11,7 @@
 
 #define IOAPIC_DEFAULT_BASE 0xFEC00000u
 #define IOAPIC_REGION_BYTES 4096u
-#define IOAPIC_PINS 24u
+#define IOAPIC_PINS 24u /* at most; the version register says how many an I/O APIC has */
 #define IOAPIC_VERSION 0x20u
 
 /* Offsets in the region */
@@ -41,17 +41,19 @@ struct ioapic {
     struct device device; /* MMIO region, tag 0 */
     struct ioapic_state state;
     struct irq_sink sink;
+    unsigned pins;    /* 1 to IOAPIC_PINS */
     uint32_t *mirror; /* a page that shows the registers to readers, or NULL */
 };
 
-/* Powered up: every entry masked, id 0. A reset keeps the pins' levels: they are other devices'. */
-void ioapic_init(struct ioapic *ioapic, const struct irq_sink *sink);
+/* Powered up: every entry masked, id 0. A reset keeps the pins' levels: they are other devices'.
+ * `pins`: 1 to IOAPIC_PINS. */
+void ioapic_init(struct ioapic *ioapic, const struct irq_sink *sink, unsigned pins);
 
 /* Keeps in `page` (4 KB) what a read of each register gives, so that the guest may be let at it for
  * reading: the registers have no side effects when read. NULL: no longer. */
 void ioapic_set_mirror(struct ioapic *ioapic, uint32_t *page);
 
-/* Level of a pin; fits `struct irq_line`. `context` is the ioapic; pins from 24 on are ignored. */
+/* Level of a pin; fits `struct irq_line`. `context` is the ioapic; pins that it does not have are ignored. */
 void ioapic_set_line(void *context, unsigned pin, bool level);
 
 /* A local APIC has ended a level-triggered interrupt with this vector. */

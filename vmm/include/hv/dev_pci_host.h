@@ -18,6 +18,7 @@
 #define PCI_HOST_ECAM_BYTES 0x100000u
 #define PCI_HOST_ECAM_RESERVED 0x4000000u
 #define PCI_HOST_MAX_FUNCTIONS 32u
+#define PCI_HOST_FUNCTIONS 256u /* places on the bus */
 #define PCI_CONFIG_BYTES 256u
 #define PCI_CONFIG_EXTENDED_BYTES 4096u
 
@@ -86,6 +87,7 @@ struct pci_host {
     const struct vm_control *control;
     uint8_t bridge_writable[PCI_CONFIG_BYTES];
     uint64_t ecam_base;
+    uint8_t *mirror; /* a page that shows the bridge to readers of ECAM, or NULL */
 };
 
 /* Bus 0 with the host bridge at 0:0.0 (8086:29C0). `ecam_base` is shown in the bridge's PCIEXBAR
@@ -93,6 +95,13 @@ struct pci_host {
  * `control` must outlive the device. */
 void pci_host_init(struct pci_host *host, uint64_t ecam_base, const struct irq_line wires[4],
                    const struct vm_control *control);
+
+/* Keeps in `page` (4 KB) what ECAM reads of the host bridge give: they have no side effects. NULL: no
+ * longer. */
+void pci_host_set_mirror(struct pci_host *host, uint8_t *page);
+
+/* Is there no function at this place? */
+bool pci_host_is_vacant(const struct pci_host *host, uint8_t devfn);
 
 /* Adds a function. HV_ERR_EXISTS: the place is taken; HV_ERR_NO_MEMORY: too many; HV_ERR_INVALID:
  * no storage or a wrong size. */
