@@ -61,10 +61,6 @@ $(BUILD)/gen/font.c: tools/gen-font
 	@echo '  FONT  $@'
 	@tools/gen-font > $@.part && mv $@.part $@
 
-$(BUILD)/obj/gen/font.o: $(BUILD)/gen/font.c
-	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
-
 # Structure offsets for nasm come from the compiler, never by hand.
 $(BUILD)/gen/offsets.inc: arch/x86/vmx/offsets.gen.h
 	@mkdir -p $(@D)
@@ -83,9 +79,29 @@ link = ld -nostdlib -znocombreloc -zpack-relative-relocs -ztext -zmax-page-size=
    $(GNUEFI_LIB)/crt0-efi-x86_64.o $(1) -L$(GNUEFI_LIB) -lgnuefi -o $(2)
 SECTIONS := $(addprefix -j ,.text .rodata .relr .relro .dynamic .reloc .data)
 
-$(BUILD)/trapline.so: $(OBJS) boot/trapline.lds
+# Functions' names, for a panic: read from a first link without them. They lie behind the code, so that
+# the second link leaves it where it is, which is checked. What never runs beside a VM has none.
+UNNAMED := boot/% arch/x86/vmx/check% arch/x86/vmx/explain% arch/x86/vmx/lab%
+
+$(BUILD)/gen/no_symbols.c: tools/gen-symbols
+	@mkdir -p $(@D)
+	@tools/gen-symbols --empty > $@
+
+$(BUILD)/unnamed.so: $(OBJS) $(BUILD)/obj/gen/no_symbols.o boot/trapline.lds
 	@echo '  LD    $@'
-	@$(call link,$(OBJS),$@)
+	@$(call link,$(OBJS) $(BUILD)/obj/gen/no_symbols.o,$@)
+
+$(BUILD)/gen/symbols.c: $(BUILD)/unnamed.so tools/gen-symbols
+	@tools/gen-symbols $< $(filter $(UNNAMED:%=$(BUILD)/obj/%),$(OBJS)) > $@
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/trapline.so: $(OBJS) $(BUILD)/obj/gen/symbols.o boot/trapline.lds
+	@echo '  LD    $@'
+	@$(call link,$(OBJS) $(BUILD)/obj/gen/symbols.o,$@)
+	@tools/gen-symbols --check $(BUILD)/unnamed.so $@
 
 # The file carries the image packed, and unpacks it (boot/unpack). -n: no name and no time in it.
 $(BUILD)/trapline.gz: $(BUILD)/trapline.so

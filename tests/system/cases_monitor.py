@@ -26,8 +26,8 @@ def debian(extra="", run=None, name="debian", initrd="initrd.img"):
             f"cmdline = console=ttyS0 quiet cryptomgr.notests{command}\n")
 
 
-def badguest(what, extra=""):
-    return f"[vm bad]\nmemory = 64M\nkernel = badguest.elf\n{extra}cmdline = do={what}\n"
+def badguest(what, extra="", name="bad"):
+    return f"[vm {name}]\nmemory = 64M\nkernel = badguest.elf\n{extra}cmdline = do={what}\n"
 
 
 # --- the courses' leaves, read by Debian's own cpuid -----------------------------------------------
@@ -279,6 +279,21 @@ TESTS = [
                    (PROMPT, "\x04"), (r"back to the guest", "uname\r"), (r"\nLinux\r\n", ""),
                    (SHELL, "poweroff\r")],
          expect=[POWERED_OFF]),
+
+    # A fault of our own: where, registers, who called, what the guest did last, the other core.
+    Test("panic-fault",
+         "console = serial\n" + badguest("spin", "trace = on\n", "one") +
+         badguest("spin", "trace = on\n", "two"), status=125, cpus=2,
+         limit_s=40,
+         dialogue=[(r"are ready", OPEN), (PROMPT, "panic\r"), (r"'panic now' ends everything", ""),
+                   (PROMPT, "panic fault\r"), (r"PANIC: halted", "")],
+         expect=[r"PANIC on core 0: #PF page fault, error code 0x2",
+                 r"write at address 0x7ffffffff000, which is not mapped",
+                 r"at run_panic\+0x[0-9a-f]+ \(text\+0x[0-9a-f]+\), code [0-9a-f]{8} at 0x",
+                 r"rax [0-9a-f]{16} rbx ", r"cs 0x[0-9a-f]+ ss ",
+                 r"perhaps from \S+\+0x", r"called from operator_key\+0x",
+                 r"called from core_run\+0x",
+                 r"vm \S+ vCPU 0 at 0x[0-9a-f]+, last exit [A-Z]", r"core 1 is stopped at \S+\+0x", r"PANIC: halted"]),
 
     # A VM on another core: its state is asked for there.
     Test("monitor-two-vms",

@@ -1,4 +1,4 @@
-// SRCS: vmm/lib/qr.c vmm/lib/qr_symbol.c
+// SRCS: drivers/qr.c drivers/qr_symbol.c
 /*
  * QR codes against ISO/IEC 18004 and against a reader that is not ours: zbarimg reads every version,
  * level and mask back from a picture.

@@ -22,7 +22,7 @@
 struct console {
     struct spinlock lock;
     struct console_stream *streams[CONSOLE_GUEST_PANES];
-    const struct console_stream *writer; /* whose bytes stand on the line; NULL: the log's */
+    const void *writer; /* the stream whose bytes stand on the line, or the operator; NULL: the log */
     bool line_open;                      /* the cursor is behind text */
     bool holding;                        /* the operator has it: guests' bytes are kept back */
     uint32_t panic;                      /* atomic */
@@ -30,7 +30,7 @@ struct console {
 
 static struct console console;
 /* Stands for the operator as the writer. */
-static const struct console_stream operator_stream;
+static const char the_operator;
 
 bool console_in_panic(void)
 {
@@ -269,7 +269,7 @@ void console_close_stream(struct console_stream *stream)
         console.streams[stream->pane - CONSOLE_PANE_GUEST] = NULL;
         views_forget(stream->pane);
         if (console.writer == stream)
-            console.writer = &operator_stream; /* not NULL: its line may be open */
+            console.writer = &the_operator; /* not NULL: its line may be open */
     }
     unlock(locked);
 }
@@ -307,9 +307,9 @@ void console_write_operator(const char *bytes, size_t n)
     if (n == 0 || console_in_panic())
         return;
     bool locked = lock();
-    if (console.writer != &operator_stream)
+    if (console.writer != &the_operator)
         fresh_line();
-    console.writer = &operator_stream;
+    console.writer = &the_operator;
     put(bytes, n);
     console.line_open = bytes[n - 1] != '\n';
     views_put(CONSOLE_PANE_MONITOR, bytes, n);
@@ -319,7 +319,7 @@ void console_write_operator(const char *bytes, size_t n)
 
 bool console_disturbed(void)
 {
-    return console.writer != &operator_stream;
+    return console.writer != &the_operator;
 }
 
 void console_hold(void)

@@ -8,6 +8,7 @@
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/monitor.h"
+#include "hv/panic.h"
 #include "hv/string.h"
 #include "hv/vm.h"
 #include "monitor_commands.h"
@@ -214,12 +215,29 @@ static void run_log(struct monitor *m, unsigned count, char *const words[])
     log_pass(&shown);
 }
 
+/* --- panic --- */
+
+static void run_panic(struct monitor *m, unsigned count, char *const words[])
+{
+    /* An address that no page table of ours maps. */
+    static volatile uint64_t *volatile const nowhere = (volatile uint64_t *)UINT64_C(0x7ffffffff000);
+
+    if (count == 2 && strcmp(words[1], "now") == 0)
+        hv_panic("the operator asked for it");
+    if (count == 2 && strcmp(words[1], "fault") == 0)
+        *nowhere = 0;
+    monitor_print(m, "'panic now' ends everything, as a fault of Trapline's own does: to see what it "
+                     "says then.");
+    monitor_print(m, "'panic fault' does so by writing where no memory is.");
+}
+
 const struct monitor_command monitor_vm_commands[] = {
     { "vms", "", "VMs and their vCPUs", run_vms },
     { "pause", "[VM]", "stop a VM where it is", run_pause },
     { "resume", "[VM]", "let it go on", run_resume },
     { "keyboard", "VM", "what is typed goes to this VM", run_keyboard },
     { "view", "[PANE]", "show another pane of the console; alone: list", run_view },
+    { "panic", "[now|fault]", "what a fault of Trapline's own looks like", run_panic },
     { "log", "[LINES]", "the last lines of the hypervisor's log", run_log },
 };
 const unsigned monitor_vm_command_count = HV_ARRAY_COUNT(monitor_vm_commands);

@@ -143,6 +143,44 @@ stack_switch:
     call    rsi
     ud2
 
+; void hv_panic(const char *format, ...): keeps the caller's registers as they are, for the first one
+; that comes here, and goes on to panic_assertion, which finds the arguments where the caller put them.
+; The registers are pushed into a buffer: interrupts are off, and an NMI has a stack of its own.
+extern panic_assertion
+global hv_panic:function hidden
+global panic_registers:data hidden
+hv_panic:
+    cli
+    lock bts dword [panic_taken], 0
+    jc      panic_assertion
+    mov     [panic_rsp], rsp
+    lea     rsp, [panic_registers.end]
+    push    rax
+    push    rbx
+    push    rcx
+    push    rdx
+    push    rsi
+    push    rdi
+    push    rbp
+    push    r8
+    push    r9
+    push    r10
+    push    r11
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    mov     rsp, [panic_rsp]
+    jmp     panic_assertion
+
+section .bss
+
+alignb 8
+panic_registers: resq 15
+.end:
+panic_rsp:       resq 1
+panic_taken:     resd 1
+
 section .rodata
 
 ; Pairs of distances from the table: the instruction that may fault, and where to go on.

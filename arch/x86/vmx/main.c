@@ -63,6 +63,7 @@ HV_NORETURN void arch_core_main(unsigned index)
         vmx_spec_machine_start();
         vmx_spec_core_start();
         vmx_monitor_start();
+        vmx_panic_start();
         machine_start(arch_boot_info());
         core_release_all();
         if (arch_boot_info()->config.lab[0])

@@ -384,6 +384,8 @@ void vmx_debug_reset(struct vmx_vcpu *v);
 
 /* --- monitor_commands.c --- */
 void vmx_monitor_start(void);
+/* Lets a panic say which guest ran. Boot core, once. */
+void vmx_panic_start(void);
 
 /* --- event.c --- */
 

@@ -11,6 +11,16 @@
 /* Where the image lies, so that addresses are printed as offsets into it. Boot core, once. */
 void panic_init(uint64_t text_start, uint64_t text_bytes);
 
+struct percpu;
+
+/* What knows the guests says in a panic which one ran on the core that reports. Boot core, once. */
+void panic_set_guest_report(void (*say)(const struct percpu *cpu));
+/* A line of the report. For the reporting core. */
+void panic_line(const char *format, ...) HV_PRINTF(1, 2);
+
+/* What hv_panic (traps.asm) goes on to, with its arguments. */
+HV_NORETURN void panic_assertion(const char *format, ...) HV_PRINTF(1, 2);
+
 /* An exception of the hypervisor itself: registers, backtrace, halt. */
 HV_NORETURN void panic_exception(const struct trap_frame *frame);
 

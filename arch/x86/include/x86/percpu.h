@@ -48,6 +48,7 @@ struct percpu {
     uint64_t nmi_count;
     uint32_t nmi_pending; /* set by each NMI, cleared by whoever looks: percpu_take_nmi */
     uint32_t stopped;     /* halted for a panic on another core */
+    uint64_t stopped_rip; /* where it was then; 0: not known */
     uint32_t apic_lent;   /* the local APIC is a guest's: host_apic_lend */
     uint32_t fault_depth; /* exceptions that are being reported; more than one: just stop */
     uint64_t spurious_count;

@@ -6,7 +6,7 @@
  * "Error correction characteristics" is the two tables.
  */
 #include "hv/string.h"
-#include "vmm/lib/qr_internal.h"
+#include "drivers/qr_internal.h"
 
 #define LEVELS 2
 #define MODE_BYTE 4u

@@ -1,8 +1,8 @@
 /*
  * Between the parts of the QR encoder: qr.c makes codewords, qr_symbol.c lays them out.
  */
-#ifndef LIB_QR_INTERNAL_H
-#define LIB_QR_INTERNAL_H
+#ifndef DRIVERS_QR_INTERNAL_H
+#define DRIVERS_QR_INTERNAL_H
 
 #include "hv/qr.h"
 

@@ -5,7 +5,7 @@
  * ISO/IEC 18004, "Function patterns", "Codeword placement in matrix", "Data masking", "Format
  * information", "Version information", "Row/column locations of alignment patterns".
  */
-#include "vmm/lib/qr_internal.h"
+#include "drivers/qr_internal.h"
 
 #include "hv/string.h"
 
