@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -438,7 +439,67 @@ static void names(void **state)
     assert_string_equal(spec_status_name(SPEC_VULNERABLE), "VULNERABLE");
 }
 
-int main(void)
+/* --- the table of docs/mitigations.md --- */
+
+static void print_actions(uint32_t actions, uint64_t host_spec_ctrl)
+{
+    static const struct {
+        uint32_t action;
+        const char *text;
+    } texts[] = {
+        { SPEC_EXIT_SPEC_CTRL, "IBRS" },
+        { SPEC_EXIT_RSB_FILL, "RSB filled" },
+        { SPEC_EXIT_RSB_ONE, "one CALL" },
+        { SPEC_EXIT_HISTORY, "history" },
+        { SPEC_EXIT_IBPB, "IBPB" },
+        { 0, NULL },
+        { SPEC_ENTRY_L1D, "L1D flush" },
+        { SPEC_ENTRY_VERW, "VERW" },
+        { 0, NULL },
+    };
+    const char *before = " ";
+    bool any = false;
+
+    for (unsigned i = 0; i < HV_ARRAY_COUNT(texts); i++) {
+        if (!texts[i].text) {
+            printf("%s|", any ? " " : " – ");
+            before = " ";
+            any = false;
+        } else if (actions & texts[i].action) {
+            printf("%s%s", before, texts[i].text);
+            before = ", ";
+            any = true;
+        }
+    }
+    if (actions & SPEC_SWITCH_IBPB)
+        printf(" IBPB at a change of vCPU;");
+    if (host_spec_ctrl && !(actions & SPEC_EXIT_SPEC_CTRL))
+        printf(" IBRS%s always on;", host_spec_ctrl & SPEC_CTRL_BHI_DIS_S ? ", BHI_DIS_S" : "");
+    if (actions & SPEC_START_TSX_OFF)
+        printf(" TSX off;");
+    printf(actions || host_spec_ctrl ? " |" : " – |");
+}
+
+static void print_table(void)
+{
+    printf("| processor | at each exit | at an entry | else | open |\n|---|---|---|---|---|\n");
+    for (unsigned i = 0; i < HV_ARRAY_COUNT(classes); i++) {
+        struct spec_plan plan = plan_of(&classes[i].facts, SPEC_AUTO);
+        const char *before = " ";
+
+        printf("| %s |", classes[i].name);
+        print_actions(plan.actions, plan.host_spec_ctrl);
+        for (unsigned n = 0; n < SPEC_ISSUE_COUNT; n++) {
+            if (plan.issues[n].status != SPEC_VULNERABLE)
+                continue;
+            printf("%s%s", before, spec_issue_name(n));
+            before = ", ";
+        }
+        printf("%s|\n", vulnerable(&plan) ? " " : " – ");
+    }
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_class_has_its_plan),
@@ -453,5 +514,9 @@ int main(void)
         cmocka_unit_test(names),
     };
 
+    if (argc > 1 && strcmp(argv[1], "table") == 0) {
+        print_table();
+        return 0;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

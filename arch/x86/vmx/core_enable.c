@@ -161,6 +161,7 @@ void vmx_core_disable(void)
     if (!this_cpu()->in_vmx)
         return;
     this_cpu()->in_vmx = false;
+    vmx_spec_core_stop();
     drop_translations(&host.caps);
     if (vmxoff() != VMX_OK)
         hv_panic("core %u: VMXOFF failed", this_cpu()->index);

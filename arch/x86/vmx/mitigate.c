@@ -85,10 +85,24 @@ void vmx_spec_core_start(void)
     spec_plan_make(&facts, mode(), &plan);
     this_cpu()->spec_actions = plan.actions;
     this_cpu()->spec_ctrl = plan.host_spec_ctrl;
+    if (machine.plan.guest_control != SPEC_GUEST_NONE)
+        this_cpu()->spec_ctrl_before = rdmsr(MSR_IA32_SPEC_CTRL);
     if (plan.host_spec_ctrl)
         wrmsr(MSR_IA32_SPEC_CTRL, plan.host_spec_ctrl);
-    if (plan.actions & SPEC_START_TSX_OFF)
+    if (plan.actions & SPEC_START_TSX_OFF) {
+        this_cpu()->tsx_ctrl_before = rdmsr(MSR_IA32_TSX_CTRL);
         wrmsr(MSR_IA32_TSX_CTRL, TSX_CTRL_RTM_DISABLE | TSX_CTRL_CPUID_CLEAR);
+    }
+}
+
+void vmx_spec_core_stop(void)
+{
+    const struct percpu *cpu = this_cpu();
+
+    if (machine.plan.guest_control != SPEC_GUEST_NONE)
+        wrmsr(MSR_IA32_SPEC_CTRL, cpu->spec_ctrl_before);
+    if (cpu->spec_actions & SPEC_START_TSX_OFF)
+        wrmsr(MSR_IA32_TSX_CTRL, cpu->tsx_ctrl_before);
 }
 
 const struct spec_plan *vmx_spec_plan(void)

@@ -15,6 +15,8 @@ void vmx_spec_core_share(void);
 void vmx_spec_machine_start(void);
 /* Each core, after that and before its first guest: registers that are written once. */
 void vmx_spec_core_start(void);
+/* A core goes back to firmware: they are as they were. */
+void vmx_spec_core_stop(void);
 
 /* What the cores have in common, and what guests are shown. */
 const struct spec_plan *vmx_spec_plan(void);

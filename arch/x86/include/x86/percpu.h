@@ -40,6 +40,7 @@ struct percpu {
     uint32_t spec_actions;   /* SPEC_: vmx/mitigate.c */
     uint32_t spec_last_vpid; /* the vCPU whose training is in the predictors; 0: none */
     uint64_t spec_ctrl;      /* IA32_SPEC_CTRL in root operation; 0: left alone */
+    uint64_t spec_ctrl_before, tsx_ctrl_before; /* as firmware left them */
     void *vmxon_region;  /* one page, zeroed */
     bool in_vmx;         /* VMXON has been done */
     struct kept_core *kept; /* what firmware wants back; NULL: nothing, or the boot core's */
