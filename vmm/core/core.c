@@ -122,6 +122,28 @@ static void core_answer(struct core *core)
     __atomic_store_n(&q->state, QUESTION_ANSWERED, __ATOMIC_RELEASE);
 }
 
+void core_timer_arm_patient(struct tq_timer *timer, uint64_t when_tsc, uint64_t latest_tsc)
+{
+    struct core *core = &hv_cores[arch_this_core()];
+
+    core_timer_arm_here(core, timer, latest_tsc);
+    core->patient = timer;
+    core->patient_tsc = when_tsc;
+}
+
+static __attribute__((noinline)) void fire_patient(struct core *core, uint64_t now)
+{
+    struct tq_timer *timer = core->patient;
+
+    core->patient = NULL;
+    timers_lock(core);
+    bool waits = tq_is_queued(timer);
+    tq_remove(&core->timers, timer);
+    timers_unlock(core);
+    if (waits)
+        timer->fire(timer, now);
+}
+
 void core_fire_timers(struct core *core)
 {
     uint64_t now = arch_tsc();
@@ -134,6 +156,8 @@ void core_fire_timers(struct core *core)
             break;
         timer->fire(timer, now);
     }
+    if (HV_UNLIKELY(core->patient && core->patient_tsc <= now))
+        fire_patient(core, now);
 }
 
 void core_add_vcpu(unsigned index, struct vcpu *vcpu)
@@ -216,6 +240,14 @@ static void core_run_vcpu(struct core *core, struct vcpu *vcpu, bool contended)
         vcpu->blocked = true;
 }
 
+/* Nothing is to be done here until then. */
+static uint64_t core_idle_until(const struct core *core)
+{
+    uint64_t first = tq_first_tsc(&core->timers);
+
+    return core->patient ? hv_min_u64(first, core->patient_tsc) : first;
+}
+
 void core_turn(unsigned index)
 {
     struct core *core = &hv_cores[index];
@@ -231,7 +263,7 @@ void core_turn(unsigned index)
     if (vcpu)
         core_run_vcpu(core, vcpu, contended);
     else
-        arch_idle(tq_first_tsc(&core->timers), &core->kick);
+        arch_idle(core_idle_until(core), &core->kick);
 }
 
 HV_NORETURN void core_run(unsigned index)

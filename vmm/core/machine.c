@@ -14,8 +14,8 @@
 #include "hv/vm.h"
 
 /* The console is polled: a serial port's interrupt is not to be relied on across machines, and a
- * person types slowly. Where every core belongs to a guest, each poll takes one away from it: they
- * are fewer while nobody types. */
+ * person types slowly. A guest is not interrupted for a poll that another timer can take along. Where
+ * every core belongs to a guest, each poll takes one away from it: they are fewer while nobody types. */
 #define CONSOLE_POLLS_PER_SECOND 50
 #define CONSOLE_SLOW_POLLS_PER_SECOND 4
 #define CONSOLE_TYPING_POLLS 100 /* so many after the last byte are of the first kind */
@@ -50,13 +50,9 @@ struct vm *machine_console_owner(void)
     return NULL;
 }
 
-static uint64_t console_poll_interval(void)
+static uint64_t poll_interval(unsigned polls_per_second)
 {
-    bool slow = hv_cores[input.core].owner && input.typing == 0;
-
-    if (input.typing)
-        input.typing--;
-    return arch_tsc_hz() / (slow ? CONSOLE_SLOW_POLLS_PER_SECOND : CONSOLE_POLLS_PER_SECOND);
+    return arch_tsc_hz() / polls_per_second;
 }
 
 void machine_give_console(struct vm *vm)
@@ -116,18 +112,25 @@ static void feed_guest(void)
 
 static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
 {
+    const uint64_t slow_tsc = now_tsc + poll_interval(CONSOLE_SLOW_POLLS_PER_SECOND);
     uint64_t next_tsc;
+    bool typing, awaited;
 
     read_keys();
     feed_guest();
     console_age();
-    next_tsc = now_tsc + console_poll_interval();
+    typing = input.typing > 0;
+    input.typing -= typing;
+    next_tsc = !typing && hv_cores[input.core].owner
+                   ? slow_tsc
+                   : now_tsc + poll_interval(CONSOLE_POLLS_PER_SECOND);
+    awaited = typing || operator_is_open();
     if (operator_poll()) {
         /* A listing is under way: it and the guests of this core share its time. */
         uint64_t end_tsc = arch_tsc();
         next_tsc = hv_min_u64(next_tsc, end_tsc + (end_tsc - now_tsc));
     }
-    core_timer_arm(input.core, timer, next_tsc);
+    core_timer_arm_patient(timer, next_tsc, awaited ? next_tsc : slow_tsc);
 }
 
 void machine_start(const struct boot_info *info)

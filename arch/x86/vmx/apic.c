@@ -20,6 +20,7 @@ static void env_timer_arm(void *context, uint64_t deadline_tsc)
     uint64_t now = rdtsc();
     int64_t ahead = (int64_t)(deadline_tsc - (now + v->tsc_offset));
 
+    v->apic_timer_arms++;
     core_timer_arm_here(v->core, &v->apic_timer, ahead > 0 ? now + (uint64_t)ahead : now);
 }
 
@@ -63,6 +64,7 @@ static void apic_timer_fire(struct tq_timer *timer, uint64_t now_tsc)
     struct vmx_vcpu *v = HV_CONTAINER_OF(timer, struct vmx_vcpu, apic_timer);
 
     (void)now_tsc;
+    v->apic_timer_fires++;
     lapic_timer_fired(v->lapic);
     if (v->apicv)
         v->attention |= VMX_ATTENTION_APICV;

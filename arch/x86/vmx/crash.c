@@ -92,6 +92,18 @@ uint64_t arch_vcpu_exit_count(const struct vcpu *vcpu)
     return total;
 }
 
+/* What a tick of the guest's clock has cost: the timer of its local APIC has fired so often, and
+ * exits of the preemption timer and for external interrupts were so many. */
+static void log_timer(const struct vmx_vcpu *v)
+{
+    uint64_t expiries = v->exits[VMEXIT_PREEMPTION_TIMER] + v->exits[VMEXIT_EXTERNAL_INTERRUPT];
+
+    if (v->apic_timer_fires)
+        hv_info("TIMER vm=%s vcpu=%u fired=%llu armed=%llu expired=%llu", v->vcpu.vm->config->name,
+                v->vcpu.index, (unsigned long long)v->apic_timer_fires,
+                (unsigned long long)v->apic_timer_arms, (unsigned long long)expiries);
+}
+
 void arch_vcpu_describe(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
@@ -107,5 +119,6 @@ void arch_vcpu_describe(struct vcpu *vcpu)
     }
     hv_info("EXITS vm=%s vcpu=%u total=%llu%s", vcpu->vm->config->name, vcpu->index,
             (unsigned long long)total, text);
+    log_timer(v);
     vmx_recorder_log_end(v);
 }

@@ -279,18 +279,32 @@ static void log_line(void *context, const char *line)
     hv_info("%s", line);
 }
 
+/* What handlers took of the time since the VM's start, in hundredths of a percent. */
+static void log_share(const struct vmx_vcpu *v, uint64_t ticks)
+{
+    uint64_t since = rdtsc() - v->vm->start_tsc;
+    uint64_t share = hv_mul_div_u64(ticks, 10000, since + !since);
+
+    hv_info("ROOT vm=%s vcpu=%u ticks=%llu of=%llu percent=%llu.%02llu", v->vcpu.vm->config->name,
+            v->vcpu.index, (unsigned long long)ticks, (unsigned long long)since,
+            (unsigned long long)(share / 100), (unsigned long long)(share % 100));
+}
+
 static void log_stats(struct vmx_vcpu *v)
 {
     const struct vmx_stats *stats = v->recorder.stats;
+    uint64_t ticks = 0;
     char text[400];
 
     for (unsigned i = 0; i < VMEXIT_COUNT; i++) {
         if (stats->row[i].least == 0)
             continue;
+        ticks += stats->row[i].sum;
         vmx_stats_text(text, sizeof(text), &stats->row[i]);
         hv_info("TICKS vm=%s vcpu=%u reason=%s %s", v->vcpu.vm->config->name, v->vcpu.index,
                 vmx_exit_reason_name(i), text);
     }
+    log_share(v, ticks);
 }
 
 void vmx_recorder_log_end(struct vmx_vcpu *v)

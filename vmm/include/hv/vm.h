@@ -116,6 +116,8 @@ struct core {
     bool timers_shared;      /* other cores arm timers here: timer_lock is taken */
     struct spinlock timer_lock;  /* guards `timers`; its first deadline may be read without */
     struct timer_queue timers;
+    struct tq_timer *patient;    /* fires with others once it is patient_tsc; NULL: none */
+    uint64_t patient_tsc;
     struct vcpu *vcpus;      /* ring of those that live here */
     struct vcpu *last;       /* the one whose registers are in the core */
     unsigned vcpu_count;
@@ -243,5 +245,9 @@ void core_timer_arm(unsigned core, struct tq_timer *timer, uint64_t deadline_tsc
 /* The same, where the core that executes is known to be the one. */
 void core_timer_arm_here(struct core *core, struct tq_timer *timer, uint64_t deadline_tsc);
 void core_timer_cancel(unsigned core, struct tq_timer *timer);
+/* Arms a timer of the core that executes that can wait: it fires from `when_tsc` on as soon as the
+ * core is idle or another timer fires, so that no guest is interrupted for it alone, and at
+ * `latest_tsc` at any rate. A core has one at most. */
+void core_timer_arm_patient(struct tq_timer *timer, uint64_t when_tsc, uint64_t latest_tsc);
 
 #endif
