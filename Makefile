@@ -128,6 +128,7 @@ $(BUILD)/BOOTX64.EFI: $(BUILD)/unpack.so
 
 include guest/guest.mk
 include guest/lab/lab.mk
+include tests/uefi/uefi.mk
 
 # --- host tests -----------------------------------------------------------------------------
 HOST_CFLAGS := -std=gnu17 -O1 -g $(WARN) -Ivmm/include -Iarch/x86/include -Itests/fake -I. -DHV_DEBUG=1

@@ -1,7 +1,8 @@
 /*
  * Finds the screen and the keyboard that make the machine's console.
  *
- * Not here: the console itself (vmm/core/console.c), serial ports (machine_serial.c). Boot core only; no lock.
+ * Not here: the console itself (vmm/core/console.c), serial ports (machine_serial.c), USB keyboards
+ * (machine_keyboard.c). Boot core only; no lock.
  */
 #include "hv/drv_console.h"
 #include "hv/drv_ps2.h"
@@ -27,7 +28,8 @@ static int seat_read(void *ctx)
 {
     struct seat *seat = ctx;
     screen_flush(&seat->screen);
-    return seat->has_keyboard ? ps2_keyboard_read(&seat->keyboard) : -1;
+    int key = seat->has_keyboard ? ps2_keyboard_read(&seat->keyboard) : -1;
+    return key >= 0 ? key : usb_keyboards_read();
 }
 
 static void seat_flush(void *ctx)
@@ -55,6 +57,11 @@ bool console_start_screen(const struct boot_info *info)
             seat.screen.terminal.rows,
             seat.has_keyboard ? "PS/2 keyboard" : "no keyboard controller");
     return true;
+}
+
+bool console_has_screen(void)
+{
+    return seat.taken;
 }
 
 void console_stop(void)

@@ -203,11 +203,10 @@ static bool take_modifier(struct ps2_decoder *decoder, uint8_t key, bool extende
     }
 }
 
-static unsigned press_or_release(struct ps2_decoder *decoder, uint8_t key, bool pressed,
-                                 char out[PS2_KEY_BYTES])
+unsigned ps2_type_key(struct ps2_decoder *decoder, uint8_t key, bool extended, bool pressed,
+                      char out[PS2_KEY_BYTES])
 {
-    bool extended = decoder->extended;
-    decoder->extended = decoder->released = false;
+    decoder->hot_key = 0;
     if (take_modifier(decoder, key, extended, pressed) || !pressed)
         return 0;
     decoder->hot_key = hot_key(decoder, key, extended);
@@ -218,6 +217,14 @@ static unsigned press_or_release(struct ps2_decoder *decoder, uint8_t key, bool 
     if ((key >= KEY_F1 && key <= KEY_F10) || key == KEY_F11 || key == KEY_F12)
         return type_function(key, out);
     return key < sizeof(plain) ? type_character(decoder, key, out) : 0;
+}
+
+static unsigned press_or_release(struct ps2_decoder *decoder, uint8_t key, bool pressed,
+                                 char out[PS2_KEY_BYTES])
+{
+    bool extended = decoder->extended;
+    decoder->extended = decoder->released = false;
+    return ps2_type_key(decoder, key, extended, pressed, out);
 }
 
 unsigned ps2_decode(struct ps2_decoder *decoder, uint8_t code, char out[PS2_KEY_BYTES])

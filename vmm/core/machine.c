@@ -7,6 +7,7 @@
 #include "hv/arch_ops.h"
 #include "hv/boot_info.h"
 #include "hv/console.h"
+#include "hv/drv_console.h"
 #include "hv/log.h"
 #include "hv/monitor.h"
 #include "hv/platform.h"
@@ -117,6 +118,7 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
     bool typing, awaited;
 
     read_keys();
+    usb_keyboards_log();
     feed_guest();
     console_age();
     typing = input.typing > 0;

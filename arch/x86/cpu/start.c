@@ -52,17 +52,29 @@ static void register_interrupts(void)
         hv_panic("interrupt vectors are registered twice");
 }
 
-/* Consoles that only firmware's tables and the PCI buses tell of. */
-static void find_consoles(const struct boot_info *info)
+static void *take_shared_memory(void *ctx, uint64_t bytes)
 {
+    hpa_t start;
+
+    (void)ctx;
+    if (page_alloc_take(hv_pages(), hv_align_up(bytes, HV_PAGE_BYTES) / HV_PAGE_BYTES,
+                        PAGE_ALIGN_4K, PAGE_ALLOC_ZERO | PAGE_ALLOC_BELOW_4G, &start))
+        return NULL;
+    return (void *)start.v;
+}
+
+/* What the tables say, and how the drivers get at the rest. */
+static struct console_hardware console_hardware(void)
+{
+    static const struct xhci_memory memory = { take_shared_memory, NULL };
     const struct acpi_spcr *spcr = &acpi_host()->spcr;
-    const struct console_hardware hardware = {
+
+    return (struct console_hardware){
         .pci = hv_machine_pci(),
         .firmware_port = spcr->present ? &spcr->place : NULL,
         .firmware_port_pci = spcr->present && spcr->on_pci ? &spcr->pci : NULL,
+        .memory = &memory,
     };
-
-    console_find_serial(info, &hardware);
 }
 
 /* On our own stack, descriptors and page tables. */
@@ -73,13 +85,15 @@ static HV_NORETURN void start_machine(void *argument)
     console_start_screen(info); /* not before: only our tables are sure to map it */
     host_paging_check();
     acpi_host_init(info->rsdp);
-    find_consoles(info);
+    const struct console_hardware hardware = console_hardware();
+    console_find_serial(info, &hardware);
     register_interrupts();
     host_apic_init();
     if (host_apic_init_core())
         hv_panic("the boot core's local APIC cannot be switched on");
     tsc_calibrate(acpi_host(), kept_is_on());
     host_timer_init();
+    console_find_keyboards(info, &hardware);
     bool all_came = smp_start(info);
     if (!kept_is_on())
         host_memory_reclaim(info, all_came);

@@ -8,6 +8,7 @@
 #include "hv/boot_info.h"
 #include "hv/drv_pci.h"
 #include "hv/drv_uart16550.h"
+#include "hv/drv_xhci.h"
 
 /* Probes for a serial port and makes the first one that answers a backend, unless the operator's
  * file says `console = screen`. Needs nothing but the ports: the first thing to call, so that
@@ -19,6 +20,7 @@ struct console_hardware {
     const struct hv_pci *pci;
     const struct uart_place *firmware_port;       /* that firmware uses (ACPI SPCR); NULL: none */
     const struct pci_address *firmware_port_pci;  /* the function that it is; NULL: it is none */
+    const struct xhci_memory *memory;             /* for devices that write to memory by themselves */
 };
 
 /* Looks for further serial ports, unless the operator's file says `console = screen`: the one that
@@ -30,6 +32,20 @@ void console_find_serial(const struct boot_info *info, const struct console_hard
  * file says `console = serial` and there is a serial console. The framebuffer must be mapped at its
  * physical address: by firmware's page tables or ours. False: there is no screen to draw on. */
 bool console_start_screen(const struct boot_info *info);
+
+/* Takes the machine's USB controllers over, and lets their keyboards type where the screen's keyboard
+ * does; unless there is no screen, or firmware is to have the machine back. Once the clock runs. */
+void console_find_keyboards(const struct boot_info *info, const struct console_hardware *hardware);
+
+/* The next byte typed on a USB keyboard, or an enum console_key, or -1. Also goes on with whatever is
+ * to be done on USB. With the console's lock. */
+int usb_keyboards_read(void);
+
+/* Logs what has happened on USB. Without the console's lock, on the core that reads the console. */
+void usb_keyboards_log(void);
+
+/* Is there a screen, and so a seat for a keyboard? */
+bool console_has_screen(void);
 
 /* console_stop's part for serial ports. */
 void console_stop_serial(void);

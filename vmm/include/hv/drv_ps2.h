@@ -29,6 +29,11 @@ struct ps2_decoder {
 /* Feeds one byte from the keyboard; returns how many bytes it types (0 to PS2_KEY_BYTES). */
 unsigned ps2_decode(struct ps2_decoder *decoder, uint8_t code, char out[PS2_KEY_BYTES]);
 
+/* The same for one key by its code of set 1, as a keyboard that speaks in other ways has it:
+ * `extended` stands for 0xe0 before the code. */
+unsigned ps2_type_key(struct ps2_decoder *decoder, uint8_t key, bool extended, bool pressed,
+                      char out[PS2_KEY_BYTES]);
+
 struct ps2_keyboard {
     const struct hv_ports *ports;
     struct ps2_decoder decoder;

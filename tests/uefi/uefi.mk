@@ -1,0 +1,17 @@
+# UEFI applications that test drivers on machines without VT-x.
+UEFI_TEST_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/consoles.o boot/relocate.o vmm/lib/string.o \
+    vmm/lib/format.o $(patsubst %,drivers/%.o,machine_serial machine_keyboard uart16550_host pci_scan \
+    ps2_decode usb_keyboard usb_descriptors xhci_start xhci_ring xhci_port xhci_device xhci_hub))
+
+$(BUILD)/obj/tests/uefi/%.o: tests/uefi/%.c
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	@$(CC) $(CFLAGS) $(BOOT_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/consoles.so: $(UEFI_TEST_OBJS) boot/trapline.lds
+	@$(call link,$(UEFI_TEST_OBJS),$@)
+
+$(BUILD)/consoles.efi: $(BUILD)/consoles.so
+	@SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
+
+-include $(UEFI_TEST_OBJS:.o=.d)
