@@ -234,6 +234,15 @@ def check_system(count, options):
     count.passed += report.passed
     count.failed += report.failed
     check_explainer(count, options)
+    check_consoles(count, options)
+
+
+def check_consoles(count, options):
+    """USB keyboards and PCI serial cards, in QEMU's own emulation."""
+    if step(count, "build the test of consoles",
+            ["make", "--no-print-directory", f"-j{options.jobs}", "build/consoles.efi"]):
+        step(count, "USB keyboards and serial cards",
+             [sys.executable, "-B", os.path.join(TOP, "tests", "system", "consoles.py")])
 
 
 def check_explainer(count, options):
