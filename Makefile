@@ -34,10 +34,12 @@ all: $(BUILD)/BOOTX64.EFI
 
 # Small, except what runs at an exit, which is to be quick.
 $(BUILD)/obj/%.o: CFLAGS += -Os
-QUICK := arch/x86/apic/% arch/x86/emul/% arch/x86/mm/guest_walk arch/x86/vmx/apicv arch/x86/vmx/event \
-         arch/x86/vmx/exit_% arch/x86/vmx/guest_% arch/x86/vmx/hot% arch/x86/vmx/msr arch/x86/vmx/own_core% \
-         arch/x86/vmx/recorder arch/x86/vmx/run arch/x86/vmx/warm arch/x86/vmx/apic arch/x86/vmx/stats arch/x86/vmx/switch \
-         vmm/core/bus vmm/core/core vmm/core/timer_queue vmm/core/vm_clock vmm/devices/% vmm/lib/%
+QUICK := $(addprefix arch/x86/apic/,lapic lapic_irq lapic_timer) arch/x86/mm/guest_walk \
+         $(addprefix arch/x86/emul/,address alu decode execute registers) \
+         $(addprefix arch/x86/vmx/,apic apicv event exit_basic exit_cr exit_io exit_memory guest_% hot% msr \
+                                   own_core% run stats switch warm) \
+         $(addprefix vmm/core/,bus core timer_queue vm_clock) vmm/lib/range_map vmm/lib/string \
+         $(addprefix vmm/devices/,acpi_pm ioapic pic8259 uart16550)
 $(QUICK:%=$(BUILD)/obj/%.o): CFLAGS += -O2
 
 $(BUILD)/obj/boot/%.o: boot/%.c
