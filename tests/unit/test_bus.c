@@ -452,6 +452,57 @@ static void test_memory_read_twice(void **state)
     expect_unclaimed(BUS_MMIO, 0x2000, 4);
 }
 
+/* A hole that is remembered must not outlive a region that comes into it. */
+static void test_holes(void **state)
+{
+    (void)state;
+    add(BUS_MMIO, 0x1000, 0x1000, &a, 0);
+    add(BUS_MMIO, 0x8000, 0x1000, &a, 0);
+    a.reply = 0x99887766;
+    for (unsigned i = 0; i < 2; i++) {
+        expect_unclaimed(BUS_MMIO, 0x2000, 4);
+        expect_unclaimed(BUS_MMIO, 0x7fff, 1);
+        expect_unclaimed(BUS_MMIO, 0x7ffc, 8); /* begins in the hole: nobody's as a whole */
+        expect_unclaimed(BUS_MMIO, 0xfff, 2);
+        expect_unclaimed(BUS_MMIO, UINT64_MAX, 8);
+        expect_unclaimed(BUS_MMIO, 0, 8);
+        assert_true(read_ok(BUS_MMIO, 0x1ffc, 4) == 0x99887766);
+    }
+    expect_unclaimed(BUS_MMIO, 0x4000, 4);
+    add(BUS_MMIO, 0x4000, 0x1000, &b, 0);
+    b.reply = 5;
+    assert_int_equal(read_ok(BUS_MMIO, 0x4000, 4), 5);
+    expect_unclaimed(BUS_MMIO, 0x5000, 4);
+    assert_int_equal(bus_remove(&bus, BUS_MMIO, 0x4000), HV_OK);
+    expect_unclaimed(BUS_MMIO, 0x4000, 4);
+    assert_int_equal(read_ok(BUS_MMIO, 0x8000, 4), 0x99887766);
+}
+
+/* The shortest way gives what the long one does. */
+static void test_mmio_read32(void **state)
+{
+    (void)state;
+    add(BUS_MMIO, 0x1000, 0x1000, &a, 0);
+    a.reply = 0xfffffffe;
+    for (unsigned private = 0; private < 2; private++) {
+        for (unsigned i = 0; i < 2; i++) {
+            assert_true(bus_mmio_read32(&bus, 0x1000) == 0xfffffffe);
+            assert_true(bus_mmio_read32(&bus, 0x1ffc) == 0xfffffffe);
+            assert_int_equal(a.access.offset, 0xffc);
+            assert_true(bus_mmio_read32(&bus, 0x1ffd) == UINT32_MAX);
+            assert_true(bus_mmio_read32(&bus, 0xffc) == UINT32_MAX);
+            assert_true(bus_mmio_read32(&bus, 0) == UINT32_MAX);
+            a.answer = BUS_UNCLAIMED;
+            assert_true(bus_mmio_read32(&bus, 0x1000) == UINT32_MAX);
+            a.answer = BUS_FAULT;
+            assert_true(bus_mmio_read32(&bus, 0x1000) == BUS_READ_FAULT);
+            a.answer = BUS_DONE;
+        }
+        bus_set_private(&bus);
+    }
+    assert_int_equal(bus.unclaimed[BUS_MMIO].reads, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +520,8 @@ int main(void)
         cmocka_unit_test_setup(test_spaces_are_apart, setup),
         cmocka_unit_test_setup(test_add_refuses, setup),
         cmocka_unit_test_setup(test_remove, setup),
+        cmocka_unit_test_setup(test_holes, setup),
+        cmocka_unit_test_setup(test_mmio_read32, setup),
         cmocka_unit_test_setup(test_device_moves_while_accessed, setup),
         cmocka_unit_test_setup(test_access_from_inside_a_device, setup),
     };

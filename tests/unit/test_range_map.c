@@ -93,11 +93,44 @@ static void test_random_operations(void **state)
     }
 }
 
+static void expect_hole(const struct range_map *map, uint64_t at, uint64_t first, uint64_t last)
+{
+    uint64_t got_first = 5, got_last = 5;
+
+    assert_true(range_map_hole(map, at, &got_first, &got_last));
+    assert_true(got_first == first);
+    assert_true(got_last == last);
+}
+
+static void test_holes(void **state)
+{
+    struct range_map_entry entries[4];
+    struct range_map map;
+    uint64_t first, last;
+
+    (void)state;
+    range_map_init(&map, entries, 4);
+    expect_hole(&map, 7, 0, UINT64_MAX);
+    assert_int_equal(range_map_add(&map, 0x10, 0x10, 1), HV_OK);
+    assert_int_equal(range_map_add(&map, 0x30, 0x10, 2), HV_OK);
+    expect_hole(&map, 0, 0, 0xf);
+    expect_hole(&map, 0xf, 0, 0xf);
+    expect_hole(&map, 0x20, 0x20, 0x2f);
+    expect_hole(&map, 0x2f, 0x20, 0x2f);
+    expect_hole(&map, UINT64_MAX, 0x40, UINT64_MAX);
+    assert_false(range_map_hole(&map, 0x10, &first, &last));
+    assert_false(range_map_hole(&map, 0x3f, &first, &last));
+    assert_int_equal(range_map_add(&map, UINT64_MAX, 1, 3), HV_OK);
+    assert_false(range_map_hole(&map, UINT64_MAX, &first, &last));
+    expect_hole(&map, UINT64_MAX - 1, 0x40, UINT64_MAX - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_add_find_remove),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_holes),
         cmocka_unit_test(test_random_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

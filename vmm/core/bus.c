@@ -124,6 +124,8 @@ static struct bus_region region_make(enum bus_space space, uint64_t start, uint6
     };
 }
 
+static const struct bus_hole no_hole = { .first = UINT64_MAX, .last = 0 };
+
 void bus_init(struct bus *bus)
 {
     memset(bus, 0, sizeof(*bus));
@@ -131,8 +133,10 @@ void bus_init(struct bus *bus)
     bus->shared = true;
     bus->nobody.ops = &nobody_ops;
     bus->regions[REGION_NONE] = region_make(BUS_PORT, 0, 0, &bus->nobody, 0);
-    for (unsigned space = 0; space < BUS_SPACES; space++)
+    for (unsigned space = 0; space < BUS_SPACES; space++) {
         range_map_init(&bus->maps[space], bus->map_entries[space], BUS_MAX_REGIONS);
+        bus->hole[space] = no_hole;
+    }
 }
 
 void bus_set_private(struct bus *bus)
@@ -162,6 +166,7 @@ enum hv_err bus_add_locked(struct bus *bus, enum bus_space space, uint64_t start
     if (err != HV_OK)
         return err;
     bus->regions[number] = region_make(space, start, start + bytes - 1, device, tag);
+    bus->hole[space] = no_hole;
     if (space == BUS_PORT)
         memset(&bus->port_region[start], (int)number, bytes);
     return HV_OK;
@@ -339,12 +344,18 @@ static inline enum bus_answer access_memory(struct bus *bus, const struct bus_re
     return access_region(bus, region, address, size, write, value);
 }
 
-/* MMIO and PCI, where the region was not the one that was hit last. */
+/* MMIO and PCI, where the region was not the one that was hit last. What begins in a hole is nobody's
+ * as a whole. */
 static NOINLINE enum bus_answer dispatch_search(struct bus *bus, enum bus_space space,
                                                 uint64_t address, unsigned size, bool write,
                                                 uint64_t *value)
 {
+    struct bus_hole *hole = &bus->hole[space];
+    if (address >= hole->first && address <= hole->last)
+        return count_unclaimed(bus, space, address, size, write, value);
     const struct range_map_entry *entry = range_map_find(&bus->maps[space], address);
+    if (!entry)
+        range_map_hole(&bus->maps[space], address, &hole->first, &hole->last);
     if (!entry || size - 1 > entry->last - address)
         return count_unclaimed(bus, space, address, size, write, value);
     bus->hot[space] = (uint8_t)entry->value;
@@ -399,4 +410,12 @@ enum bus_answer bus_port_write8_shared(struct bus *bus, uint16_t port, uint8_t v
         region->write8(region->device, region->tag, port - region->start, value);
     spin_unlock(&bus->lock);
     return answer;
+}
+
+int64_t bus_mmio_read32_any(struct bus *bus, uint64_t address)
+{
+    uint64_t value;
+
+    return bus_dispatch(bus, BUS_MMIO, address, 4, false, &value) == BUS_FAULT
+               ? BUS_READ_FAULT : (int64_t)(uint32_t)value;
 }

@@ -33,6 +33,18 @@ const struct range_map_entry *range_map_find(const struct range_map *map, uint64
     return address <= entry->last ? entry : NULL;
 }
 
+bool range_map_hole(const struct range_map *map, uint64_t address, uint64_t *first, uint64_t *last)
+{
+    unsigned before = count_up_to(map, address);
+
+    *first = 0;
+    *last = before < map->count ? map->entries[before].start - 1 : UINT64_MAX;
+    if (before == 0)
+        return true;
+    *first = map->entries[before - 1].last + 1;
+    return address > map->entries[before - 1].last;
+}
+
 bool range_map_overlaps(const struct range_map *map, uint64_t start, uint64_t last)
 {
     unsigned before = count_up_to(map, last);

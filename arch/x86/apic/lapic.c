@@ -10,6 +10,9 @@
 #include "hv/string.h"
 #include "lapic_internal.h"
 
+#define NOINLINE __attribute__((noinline))
+
+#define TPR_BITS 0xFFu
 #define VERSION_INTEGRATED 0x14u
 #define VERSION_MAX_LVT (5u << 16) /* six entries; there is no CMCI */
 #define VERSION_SUPPRESS_EOI (1u << 24)
@@ -80,6 +83,7 @@ static uint32_t writable_bits(const struct lapic *lapic, uint32_t offset)
 {
     switch (offset) {
     case LAPIC_TPR:
+        return TPR_BITS;
     case LAPIC_SELF_IPI:
         return 0xFF;
     case LAPIC_LDR:
@@ -184,11 +188,19 @@ static void set_virtual_wire(struct lapic *lapic)
     lapic_resample_pins(lapic);
 }
 
+static void note_mmio_page(struct lapic *lapic)
+{
+    gpa_t base;
+
+    lapic->mmio_page = lapic_mmio_base(lapic, &base) ? base.v : UINT64_MAX;
+}
+
 void lapic_reset(struct lapic *lapic)
 {
     lapic->base_msr = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE |
                       (lapic->config.bsp ? LAPIC_BASE_BSP : 0) |
                       (lapic->config.x2apic_only ? LAPIC_BASE_X2APIC : 0);
+    note_mmio_page(lapic);
     lapic->attention.half.owner = 0;
     __atomic_store_n(&lapic->attention.half.posted, 0, __ATOMIC_RELAXED);
     reset_registers(lapic);
@@ -395,7 +407,7 @@ static uint32_t read_register(const struct lapic *lapic, uint32_t offset)
 
 /* ---- xAPIC page ---- */
 
-uint64_t lapic_mmio_read(struct lapic *lapic, uint32_t offset, unsigned size_bytes)
+static NOINLINE uint64_t mmio_read_any(struct lapic *lapic, uint32_t offset, unsigned size_bytes)
 {
     uint32_t reg = offset & 0xFF0, byte = offset & 0xF;
     unsigned traits = register_traits(reg);
@@ -410,7 +422,19 @@ uint64_t lapic_mmio_read(struct lapic *lapic, uint32_t offset, unsigned size_byt
     return size_bytes >= 4 ? value : value & ((UINT64_C(1) << (size_bytes * 8)) - 1);
 }
 
-void lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned size_bytes, uint64_t value)
+/* What there is to read, 4 bytes at a register's start: the page, but for two. */
+uint64_t lapic_mmio_read(struct lapic *lapic, uint32_t offset, unsigned size_bytes)
+{
+    unsigned traits = register_traits(offset);
+
+    if (HV_LIKELY((traits & (REG_READ | REG_X2APIC_ONLY)) == REG_READ && (offset & 0xF) == 0 &&
+                  size_bytes == 4))
+        return read_register(lapic, offset);
+    return mmio_read_any(lapic, offset, size_bytes);
+}
+
+static NOINLINE void mmio_write_any(struct lapic *lapic, uint32_t offset, unsigned size_bytes,
+                                    uint64_t value)
 {
     uint32_t reg = offset & 0xFF0;
     unsigned traits = register_traits(reg);
@@ -422,6 +446,21 @@ void lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned size_bytes,
     if (!(traits & REG_WRITE) || (offset & 0xF) != 0 || size_bytes != 4)
         return;
     write_register(lapic, reg, (uint32_t)value & writable_bits(lapic, reg));
+}
+
+/* What comes with every interrupt goes first. */
+void lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned size_bytes, uint64_t value)
+{
+    if (HV_UNLIKELY(size_bytes != 4)) {
+        mmio_write_any(lapic, offset, size_bytes, value);
+    } else if (offset == LAPIC_EOI) {
+        lapic_eoi(lapic);
+    } else if (offset == LAPIC_TPR) {
+        lapic_put(lapic, LAPIC_TPR, (uint32_t)value & TPR_BITS);
+        lapic_update(lapic);
+    } else {
+        mmio_write_any(lapic, offset, 4, value);
+    }
 }
 
 /* ---- x2APIC MSRs ---- */
@@ -533,6 +572,7 @@ enum lapic_base_answer lapic_base_write(struct lapic *lapic, uint64_t value)
     if (lapic->config.x2apic_only && (value & BASE_MODE) != BASE_MODE)
         return LAPIC_BASE_FAULT;
     lapic->base_msr = value;
+    note_mmio_page(lapic);
     if (((before ^ value) & LAPIC_BASE_ENABLE) != 0) {
         reset_registers(lapic); /* off and on again is like power-up */
     } else if (((before ^ value) & LAPIC_BASE_X2APIC) != 0) {

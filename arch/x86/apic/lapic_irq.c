@@ -9,15 +9,22 @@
  */
 #include "lapic_internal.h"
 
-/* Without a loop: this is part of every interrupt, more than once. */
+/* Without a loop: this is part of every interrupt, more than once. Most often there is none. */
+static inline bool any_vector(const struct lapic *lapic, uint32_t base)
+{
+    const uint32_t *words = &lapic->page[base / 4];
+
+    return words[0] | words[4] | words[8] | words[12] | words[16] | words[20] | words[24] | words[28];
+}
+
 static inline int highest_vector(const struct lapic *lapic, uint32_t base)
 {
     const uint32_t *words = &lapic->page[base / 4];
+    if (!any_vector(lapic, base))
+        return -1;
     unsigned word = words[28] ? 7 : words[24] ? 6 : words[20] ? 5 : words[16] ? 4
                   : words[12] ? 3 : words[8] ? 2 : words[4] ? 1 : 0;
 
-    if (word == 0 && !words[0])
-        return -1;
     return (int)word * 32 + 31 - __builtin_clz(words[word * 4]);
 }
 
@@ -127,7 +134,9 @@ void lapic_take_fixed(struct lapic *lapic, uint8_t vector, bool level)
     else
         lapic_vector_clear(lapic, LAPIC_TMR, vector);
     lapic_vector_set(lapic, LAPIC_IRR, vector);
-    lapic_update(lapic);
+    /* PPR does not follow IRR, and what was deliverable still is. */
+    if ((vector & 0xF0u) > (lapic_get(lapic, LAPIC_PPR) & 0xF0))
+        lapic_owner_set(lapic, LAPIC_ATTENTION_VECTOR);
 }
 
 static void take_init(struct lapic *lapic)

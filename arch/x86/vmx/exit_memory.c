@@ -7,7 +7,7 @@
  * instruction is known from the last time.
  * SDM volume 3 "EPT Violations", "EPT Misconfigurations", "Exit Qualification for EPT Violations".
  */
-#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/code_path.h"
 
 /* The exit came from an IRET that had ended the blocking of NMIs, and the IRET will run again. */
 static void restore_nmi_blocking(struct vmx_vcpu *v)
@@ -83,7 +83,84 @@ static unsigned mmio(struct vmx_vcpu *v)
     }
 }
 
-unsigned exit_ept_violation(struct vmx_vcpu *v)
+/* --- the common case: 4 bytes between a register and a device --- */
+
+/* The last 12 bits of the operand's linear address, in 64-bit mode, where but FS and GS no segment
+ * has a base. False: it takes more to know. */
+static inline bool operand_page_offset(struct vmx_vcpu *v, const struct emul_insn *insn,
+                                       uint64_t *offset)
+{
+    uint64_t address = (uint64_t)insn->displacement;
+
+    if (insn->segment == X86_FS || insn->segment == X86_GS || insn->base == X86_RSP)
+        return false;
+    if (insn->base == EMUL_REG_RIP)
+        address += vmcs_read(VMCS_GUEST_RIP) + insn->length_bytes;
+    else if (insn->base != EMUL_REG_NONE)
+        address += v->gprs.r[insn->base & 15u];
+    if (insn->index != EMUL_REG_NONE)
+        address += v->gprs.r[insn->index & 15u] << insn->scale_shift;
+    *offset = address & HV_PAGE_MASK;
+    return true;
+}
+
+static inline bool plain_fits(struct vmx_vcpu *v, const struct emul_insn *insn)
+{
+    uint64_t offset = v->exit.gpa.v & HV_PAGE_MASK, operand;
+
+    if (HV_UNLIKELY(vmx_has_breakpoints()))
+        return false;
+    if (HV_LIKELY(offset != 0))
+        return HV_LIKELY(offset <= HV_PAGE_BYTES - 4);
+    return operand_page_offset(v, insn, &operand) && operand == 0; /* see begins_in_page */
+}
+
+static inline bool plain_load(struct vmx_vcpu *v, const struct emul_insn *insn)
+{
+    int64_t value;
+
+    if (lapic_is_at(v->lapic, v->exit.gpa))
+        value = (uint32_t)lapic_mmio_read(v->lapic, (uint32_t)(v->exit.gpa.v & HV_PAGE_MASK), 4);
+    else
+        value = bus_mmio_read32(&v->vcpu.vm->bus, v->exit.gpa.v);
+    if (HV_UNLIKELY(value < 0))
+        return false;
+    v->gprs.r[insn->reg & 15u] = (uint64_t)value;
+    return true;
+}
+
+static inline bool plain_store(struct vmx_vcpu *v, uint64_t value)
+{
+    if (lapic_is_at(v->lapic, v->exit.gpa)) {
+        lapic_mmio_write(v->lapic, (uint32_t)(v->exit.gpa.v & HV_PAGE_MASK), 4, (uint32_t)value);
+        return true;
+    }
+    return bus_dispatch(&v->vcpu.vm->bus, BUS_MMIO, v->exit.gpa.v, 4, true, &value) != BUS_FAULT;
+}
+
+/* False: nothing has been done; a device's refusal is told again there. */
+static inline bool plain_access(struct vmx_vcpu *v)
+{
+    const struct vmx_code_path *path = vmx_code_path_find(v);
+    const struct emul_insn *insn;
+    bool done;
+
+    if (HV_UNLIKELY(!path))
+        return false;
+    insn = &path->insn;
+    if (path->plain == VMX_PLAIN_NONE || !plain_fits(v, insn))
+        return false;
+    if (path->plain == VMX_PLAIN_LOAD)
+        done = plain_load(v, insn);
+    else if (path->plain == VMX_PLAIN_STORE)
+        done = plain_store(v, v->gprs.r[insn->reg & 15u]);
+    else
+        done = plain_store(v, (uint64_t)(int64_t)insn->immediate);
+    v->exit.length = insn->length_bytes;
+    return done;
+}
+
+static __attribute__((noinline)) unsigned ept_violation_any(struct vmx_vcpu *v)
 {
     struct vmx_ept_violation e = vmx_ept_violation_decode(v->exit.qualification);
 
@@ -99,6 +176,17 @@ unsigned exit_ept_violation(struct vmx_vcpu *v)
         return vmx_crash(v, "page tables in memory that is not there, 0x%llx",
                          (unsigned long long)v->exit.gpa.v);
     return mmio(v);
+}
+
+unsigned exit_ept_violation(struct vmx_vcpu *v)
+{
+    const uint64_t operand = VMX_EPTV_LINEAR_VALID | VMX_EPTV_TRANSLATED;
+    const uint64_t looked_at = operand | VMX_EPTV_FETCH | VMX_EPTV_NMI_UNBLOCKED;
+
+    if (HV_LIKELY((v->exit.qualification & looked_at) == operand && !v->exit.vect_info) &&
+        HV_LIKELY(plain_access(v)))
+        return EXIT_NEXT | VCPU_RUN;
+    return ept_violation_any(v);
 }
 
 unsigned exit_ept_misconfig(struct vmx_vcpu *v)

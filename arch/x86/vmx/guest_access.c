@@ -4,7 +4,7 @@
  *
  * Guest memory may change under every read: what is read is read once.
  */
-#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/code_path.h"
 #include "hv/log.h"
 #include "hv/string.h"
 #include "x86/guest_walk.h"
@@ -83,7 +83,7 @@ static enum guest_walk_status entry_read(void *ctx, gpa_t gpa, unsigned size_byt
         return GUEST_WALK_UNMAPPED;
     *value = size_bytes == 4 ? __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED)
                              : __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED);
-    if (v->code_path.recording)
+    if (v->recording)
         vmx_code_path_add(v, at, size_bytes, *value);
     return GUEST_WALK_OK;
 }
@@ -168,10 +168,9 @@ bool vmx_peek_linear(struct vmx_vcpu *v, gva_t linear, gpa_t *gpa)
 enum bus_answer vmx_mmio(struct vmx_vcpu *v, gpa_t gpa, unsigned size_bytes, bool write,
                          uint64_t *value)
 {
-    gpa_t apic;
+    uint32_t offset = (uint32_t)(gpa.v & HV_PAGE_MASK);
 
-    if (lapic_mmio_base(v->lapic, &apic) && gpa.v - apic.v < LAPIC_PAGE_BYTES) {
-        uint32_t offset = (uint32_t)(gpa.v - apic.v);
+    if (lapic_is_at(v->lapic, gpa)) {
         if (write)
             lapic_mmio_write(v->lapic, offset, size_bytes, *value);
         else
@@ -435,6 +434,16 @@ static enum emul_status fetch(struct vmx_vcpu *v, gva_t at, unsigned want, uint8
     return EMUL_OK;
 }
 
+/* Is this what was decoded at this place before? */
+static bool is_decoded(const struct vmx_code_path *path, uint64_t rip, enum emul_mode mode,
+                       const uint8_t *bytes, unsigned got)
+{
+    unsigned length = path->insn.length_bytes;
+
+    return path->insn_rip == rip && length && length <= got && path->insn.mode == mode &&
+           memcmp(bytes, path->insn.bytes, length) == 0;
+}
+
 static enum emul_status fetch_anew(struct vmx_vcpu *v, const struct emul_insn **insn,
                                    struct x86_fault *fault)
 {
@@ -442,37 +451,41 @@ static enum emul_status fetch_anew(struct vmx_vcpu *v, const struct emul_insn **
     uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
     uint64_t linear = mode == EMUL_MODE_64 ? rip
                                            : (uint32_t)(rip + vmcs_read(VMCS_GUEST_CS_BASE));
+    struct vmx_code_path *path = vmx_code_path_at(v, rip);
     uint8_t bytes[EMUL_INSN_BYTES_MAX];
     unsigned got, more;
     const uint8_t *code;
     enum emul_status status;
 
-    vmx_code_path_begin(v);
+    vmx_code_path_begin(v, path);
     status = fetch(v, GVA(linear), sizeof(bytes), bytes, &got, &code, fault);
-    v->code_path.recording = false;
+    v->recording = NULL;
     if (status != EMUL_OK)
         return status;
-    *insn = &v->decoded;
-    if (v->decoded_rip == rip && v->decoded.length_bytes && v->decoded.length_bytes <= got &&
-        v->decoded.mode == mode && memcmp(bytes, v->decoded.bytes, v->decoded.length_bytes) == 0)
-        return EMUL_OK;
-    v->decoded_rip = rip;
-    status = emul_decode(bytes, got, mode, &v->decoded);
+    *insn = &path->insn;
+    if (!is_decoded(path, rip, mode, bytes, got)) {
+        path->insn_rip = rip;
+        status = emul_decode(bytes, got, mode, &path->insn);
+    }
     if (status == EMUL_OK && mode == EMUL_MODE_64)
-        vmx_code_path_end(v, rip, code);
+        vmx_code_path_end(path, rip, code);
     if (status != EMUL_NEED_BYTES)
         return status;
     /* It goes on in the next page. */
     status = fetch(v, GVA(linear + got), (unsigned)sizeof(bytes) - got, bytes + got, &more, &code,
                    fault);
-    return status == EMUL_OK ? emul_decode(bytes, got + more, mode, &v->decoded) : status;
+    return status == EMUL_OK ? emul_decode(bytes, got + more, mode, &path->insn) : status;
 }
 
 enum emul_status vmx_fetch_decode(struct vmx_vcpu *v, const struct emul_insn **insn,
                                   struct x86_fault *fault)
 {
-    *insn = vmx_fetch_again(v);
-    return HV_LIKELY(*insn != NULL) ? EMUL_OK : fetch_anew(v, insn, fault);
+    const struct vmx_code_path *path = vmx_code_path_find(v);
+
+    if (HV_UNLIKELY(!path))
+        return fetch_anew(v, insn, fault);
+    *insn = &path->insn;
+    return EMUL_OK;
 }
 
 unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn)

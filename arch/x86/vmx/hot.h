@@ -6,6 +6,16 @@
 
 #include "arch/x86/vmx/vcpu.h"
 
+/* Called by entry.asm first. `v`, or NULL: take the long way. */
+struct vmx_vcpu *vmx_hot_cpuid(struct vmx_vcpu *v);
+struct vmx_vcpu *vmx_hot_vmcall(struct vmx_vcpu *v);
+
+/* Called by entry.asm next; enum vmx_warm. */
+unsigned vmx_warm_io(struct vmx_vcpu *v);
+unsigned vmx_warm_rdmsr(struct vmx_vcpu *v);
+unsigned vmx_warm_wrmsr(struct vmx_vcpu *v);
+unsigned vmx_warm_refuse(struct vmx_vcpu *v);
+
 #define HOT_BLOCKING_ENDS (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)
 
 /* Is there nothing around this exit but the instruction? *at is RIP, *next is RIP behind it. */

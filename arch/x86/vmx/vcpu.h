@@ -95,20 +95,30 @@ struct vmx_switched {
 
 enum vmx_run_state { VMX_RUNNABLE, VMX_HALTED, VMX_WAIT_FOR_SIPI };
 
-/* The way by which the last instruction was fetched in 64-bit mode: what the translation depends on,
+/* An access to a device that needs neither the emulator nor a look at sizes: 4 bytes, a register
+ * that is not RSP, or an immediate. */
+enum vmx_plain_access { VMX_PLAIN_NONE, VMX_PLAIN_LOAD, VMX_PLAIN_STORE, VMX_PLAIN_STORE_IMMEDIATE };
+
+/* The way by which an instruction was fetched in 64-bit mode: what the translation depends on,
  * each paging-structure entry with the value that it had, and where the bytes are. As long as all
  * that is the same, so is the translation: guest_fetch.c. */
-#define VMX_CODE_PATH_ENTRIES 5
+#define VMX_CODE_PATH_ENTRIES 4
+/* So many are kept, by RIP: drivers go from one register of a device to the next. */
+#define VMX_CODE_PATHS 8
 
 struct vmx_code_path {
-    uint64_t rip, cr0, cr3, cr4, code_rights;
     const uint8_t *code;     /* 16 bytes of RAM in one page; NULL: no path is kept */
+    uint64_t rip, cr3, efer, code_rights;
     uint64_t masks[2];       /* over those bytes: which are the instruction's */
     uint64_t bytes[2];
+    struct {
+        const uint64_t *entry; /* one that is not used: this step's own value */
+        uint64_t value;
+    } step[VMX_CODE_PATH_ENTRIES];
     unsigned count;          /* entries */
-    bool recording;
-    const uint64_t *entry[VMX_CODE_PATH_ENTRIES];
-    uint64_t value[VMX_CODE_PATH_ENTRIES];
+    uint8_t plain;           /* enum vmx_plain_access */
+    struct emul_insn insn;   /* decoded in any mode; length 0: none */
+    uint64_t insn_rip;
 };
 
 struct vmx_vm;
@@ -225,10 +235,9 @@ struct vmx_vcpu {
     uint64_t apic_timer_fires, apic_timer_arms; /* ever */
     bool apic_timer_waits;     /* it was running when its VM was paused */
 
-    /* The instruction that was decoded last, and where. */
-    uint64_t decoded_rip;
-    struct emul_insn decoded;
-    struct vmx_code_path code_path;
+    /* The instructions that were decoded last, and where. */
+    struct vmx_code_path code_paths[VMX_CODE_PATHS];
+    struct vmx_code_path *recording; /* NULL: paging-structure entries are not noted */
 
     /* Debug build: told of each access to the VMCS through vmcs_read and vmcs_write; NULL: nobody. */
     void (*accessed)(struct vmx_vcpu *v, uint32_t field, bool write);
@@ -319,17 +328,8 @@ unsigned vmx_run_guest(struct vmx_vcpu *v);
 #define VMX_TIMER_BUDGET 15
 
 /* --- run.c --- */
-/* --- hot.c: called by entry.asm first. `v`, or NULL: take the long way. --- */
-struct vmx_vcpu *vmx_hot_cpuid(struct vmx_vcpu *v);
-struct vmx_vcpu *vmx_hot_vmcall(struct vmx_vcpu *v);
 /* By VMX_RECORD_ bits: hot_recorded.c. */
 extern const struct vmx_hot vmx_hot_ways[VMX_RECORD_WAYS];
-
-/* --- warm.c: called by entry.asm next; enum vmx_warm --- */
-unsigned vmx_warm_io(struct vmx_vcpu *v);
-unsigned vmx_warm_rdmsr(struct vmx_vcpu *v);
-unsigned vmx_warm_wrmsr(struct vmx_vcpu *v);
-unsigned vmx_warm_refuse(struct vmx_vcpu *v);
 
 /* Called by entry.asm after each other exit, with v->exit.reason read. */
 unsigned vmx_exit(struct vmx_vcpu *v);
@@ -406,15 +406,6 @@ unsigned vmx_answer_ud(struct vmx_vcpu *v);
 /* Puts an event whose delivery was interrupted by the exit back in the queue. */
 void vmx_requeue_vectoring(struct vmx_vcpu *v);
 bool vmx_has_event(struct vmx_vcpu *v);
-
-/* --- guest_fetch.c --- */
-
-/* The last instruction, if the guest is at it again and nothing of the way to it has changed. */
-const struct emul_insn *vmx_fetch_again(struct vmx_vcpu *v);
-/* Around the walk for an instruction fetch: keeps the entries that it reads. */
-void vmx_code_path_begin(struct vmx_vcpu *v);
-void vmx_code_path_add(struct vmx_vcpu *v, const void *entry, unsigned size_bytes, uint64_t value);
-void vmx_code_path_end(struct vmx_vcpu *v, uint64_t rip, const uint8_t *code);
 
 /* --- guest_access.c --- */
 extern const struct emul_ops vmx_emul_ops;

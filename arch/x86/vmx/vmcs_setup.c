@@ -4,7 +4,7 @@
  * SDM volume 3 "VMCS Data", "Processor State After Power-Up, Reset, or INIT" (table "IA-32 and Intel
  * 64 Processor States Following Power-up, Reset, or INIT"), "Wait-for-SIPI State".
  */
-#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/code_path.h"
 #include "hv/string.h"
 #include "x86/descriptors.h"
 #include "x86/host_paging.h"
@@ -159,8 +159,7 @@ static void write_non_register(struct vmx_vcpu *v)
     v->event.info = 0;
     v->deferred = 0;
     v->attention = 0;
-    v->decoded.length_bytes = 0;
-    v->code_path.code = NULL;
+    vmx_code_paths_clear(v);
 }
 
 /* What RESET and INIT set alike. */

@@ -78,6 +78,7 @@ struct bus {
     struct spinlock lock; /* guards all below, and every device that is registered here */
     bool shared;          /* more than one core comes here: the lock is taken */
     uint8_t hot[BUS_SPACES]; /* the region of MMIO or PCI that was found last; 0: none */
+    struct bus_hole { uint64_t first, last; } hole[BUS_SPACES]; /* of nobody's addresses, found last */
     struct device nobody; /* stands in entry 0 */
     struct bus_region regions[BUS_MAX_REGIONS]; /* entry 0 means "none" */
     struct range_map maps[BUS_SPACES];          /* of MMIO and PCI; values are region numbers */
@@ -156,6 +157,23 @@ static inline enum bus_answer bus_port_write8(struct bus *bus, uint16_t port, ui
     if (HV_UNLIKELY(bus->shared))
         return bus_port_write8_shared(bus, port, value);
     return region->write8(region->device, region->tag, port - region->start, value);
+}
+
+int64_t bus_mmio_read32_any(struct bus *bus, uint64_t address);
+
+/* BUS_READ_FAULT: the device cannot take it; nothing has happened. What nobody claims reads as ones. */
+static inline int64_t bus_mmio_read32(struct bus *bus, uint64_t address)
+{
+    const struct bus_region *region = &bus->regions[bus->hot[BUS_MMIO]];
+    uint64_t offset = address - region->start, most = region->last - region->start;
+    int64_t value;
+
+    if (HV_LIKELY(!bus->shared && offset <= most && most - offset >= 3)) {
+        value = region->read32(region->device, region->tag, offset);
+        if (HV_LIKELY(value >= 0))
+            return value;
+    }
+    return bus_mmio_read32_any(bus, address);
 }
 
 static inline uint64_t bus_size_mask(unsigned size_bytes)

@@ -31,6 +31,9 @@ enum hv_err range_map_remove(struct range_map *map, uint64_t start) HV_MUST_CHEC
 /* The range that holds `address`, or NULL. */
 const struct range_map_entry *range_map_find(const struct range_map *map, uint64_t address);
 
+/* The addresses around `address` that no range has; false: one has it. */
+bool range_map_hole(const struct range_map *map, uint64_t address, uint64_t *first, uint64_t *last);
+
 /* Does any range touch start..last (inclusive)? */
 bool range_map_overlaps(const struct range_map *map, uint64_t start, uint64_t last);
 

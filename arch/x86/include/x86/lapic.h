@@ -160,6 +160,7 @@ struct lapic {
     struct hv_ratio tsc_to_ticks; /* of the timer's input clock */
     struct lapic_env env;
     uint64_t base_msr;
+    uint64_t mmio_page;        /* where the xAPIC page is; no page's address: nowhere */
     uint32_t esr_pending;      /* errors since the last write of ESR */
     uint32_t lvt_remote_irr;   /* bit n: remote IRR of LINTn */
     bool extint_latched;
@@ -213,6 +214,12 @@ enum lapic_base_answer lapic_base_write(struct lapic *lapic, uint64_t value) HV_
 
 /* Where the xAPIC page is now. false: there is none (disabled, or x2APIC mode). */
 bool lapic_mmio_base(const struct lapic *lapic, gpa_t *base);
+
+/* Is this an address of the xAPIC page? */
+static inline bool lapic_is_at(const struct lapic *lapic, gpa_t gpa)
+{
+    return (gpa.v & ~UINT64_C(0xFFF)) == lapic->mmio_page;
+}
 
 static inline bool lapic_is_x2apic(const struct lapic *lapic)
 {
