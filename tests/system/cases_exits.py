@@ -33,7 +33,20 @@ def check_boot(text):
     return None
 
 
+def smp_selftest(extra=""):
+    return (f"console = serial\n[vm s]\nvcpus = 2\nmemory = 64M\nkernel = selftest.elf\n{extra}"
+            "cmdline = only=smp,lapic\n")
+
+
+PASSED = [r"^\d+ passed, 0 failed, \d+ skipped$", r"RESULT vm=s status=0 reason=debug-exit"]
+
 TESTS = [
+    # A loop of PAUSEs ends the turn of a vCPU that shares its core, and only of such a one.
+    Test("pause-loops-of-2-on-1-core", smp_selftest(), cpus=1,
+         expect=PASSED + [r"EXITS vm=s vcpu=0 .* PAUSE=\d{3,}"]),
+    Test("halts-that-poll", smp_selftest("halt-poll = 1000\n"), cpus=2, expect=PASSED,
+         reject=[r"EXITS .* PAUSE="]),
+
     Test("boot-exits", example("boot-exits.cfg"), expect=[r"RESULT vm=debian status=0 reason=debug-exit"],
          check=check_boot),
 

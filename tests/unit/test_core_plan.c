@@ -122,6 +122,22 @@ static void the_plan_in_force(void **state)
     assert_int_equal(core_plan_housekeeper(), 1);
 }
 
+static void a_core_for_each_or_a_crowd(void **state)
+{
+    (void)state;
+    add(2, CONFIG_INTERRUPTS_GUEST);
+    core_plan_apply(config);
+    assert_false(core_plan_is_crowded(config));
+    add(CORES - 2, CONFIG_INTERRUPTS_VMM);
+    assert_false(core_plan_is_crowded(config));
+    add(1, CONFIG_INTERRUPTS_VMM);
+    assert_true(core_plan_is_crowded(config));
+    config->vms[2].interrupts = CONFIG_INTERRUPTS_GUEST;
+    assert_false(core_plan_is_crowded(config));
+    hv_cores[0].online = false;
+    assert_true(core_plan_is_crowded(config));
+}
+
 static void without_a_free_core_the_first_keeps_house(void **state)
 {
     (void)state;
@@ -140,6 +156,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_has_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(cores_that_are_not_there_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(the_plan_in_force, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_core_for_each_or_a_crowd, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_free_core_the_first_keeps_house, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,19 @@ unsigned core_plan_count(unsigned vm_index)
     return count;
 }
 
+bool core_plan_is_crowded(const struct config *config)
+{
+    unsigned vcpus = 0, cores = 0;
+
+    for (unsigned i = 0; i < config->vm_count; i++) {
+        if (config->vms[i].interrupts != CONFIG_INTERRUPTS_GUEST)
+            vcpus += config->vms[i].vcpus;
+    }
+    for (unsigned i = 0; i < arch_core_count(); i++)
+        cores += hv_cores[i].online && !hv_cores[i].owner;
+    return vcpus > cores;
+}
+
 unsigned core_plan_housekeeper(void)
 {
     for (unsigned i = 0; i < arch_core_count(); i++) {

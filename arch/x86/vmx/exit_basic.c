@@ -45,6 +45,31 @@ unsigned exit_cpuid(struct vmx_vcpu *v)
     return EXIT_NEXT | VCPU_RUN;
 }
 
+/*
+ * Waking a core takes longer than an event often takes to come. True: one has come. What else there is
+ * to do for this core ends the wait, too.
+ */
+static __attribute__((noinline)) bool halt_poll(struct vmx_vcpu *v)
+{
+    struct core *core = v->core;
+    uint64_t now = rdtsc(), end = now + v->vm->halt_poll_ticks;
+
+    if (core->vcpu_count > 1)
+        return false;
+    for (; now < end; now = rdtsc()) {
+        if (tq_first_tsc(&core->timers) <= now)
+            core_fire_timers(core);
+        if (vmx_has_event(v)) {
+            sti_nop_cli(); /* the kick that came with it: else it is the next entry's exit */
+            return true;
+        }
+        if (__atomic_load_n(&core->kick, __ATOMIC_RELAXED))
+            return false;
+        cpu_pause();
+    }
+    return false;
+}
+
 unsigned exit_hlt(struct vmx_vcpu *v)
 {
     uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
@@ -56,6 +81,10 @@ unsigned exit_hlt(struct vmx_vcpu *v)
     v->halted_in_nmi = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) & VMX_BLOCKING_BY_NMI;
     if (v->apicv)
         lapic_page_changed(v->lapic);
+    if (v->vm->halt_poll_ticks && halt_poll(v)) {
+        v->run_state = VMX_RUNNABLE;
+        return EXIT_NEXT | VCPU_RUN;
+    }
     return EXIT_NEXT | VCPU_BLOCK;
 }
 

@@ -284,6 +284,7 @@ struct vmx_vm {
     uint8_t physical_address_bits; /* as the guest's CPUID says */
     struct lapic *lapics[CONFIG_MAX_VCPUS];
     unsigned lapic_count;
+    uint64_t halt_poll_ticks;  /* how long HLT looks for events before it gives the core away */
     uint64_t start_tsc;        /* of the VM: what a trace's times count from */
     uint64_t exits_shown[VMEXIT_COUNT]; /* when the operator last looked */
 };

@@ -3,6 +3,7 @@
  */
 #include "arch/x86/vmx/mitigate.h"
 #include "arch/x86/vmx/vcpu.h"
+#include "hv/boot_info.h"
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
@@ -50,6 +51,18 @@ static struct cpuid_view_request cpuid_request(const struct vmx_vm *x, uint32_t 
     };
 }
 
+/* A loop of PAUSEs waits for somebody: where that one may want the same core, it gets it at once. Gap
+ * and window, in TSC ticks: between two PAUSEs of a loop there are a few dozen, and a lock that is
+ * held for longer than the window is held by somebody who does not run. */
+static void wish_pause_loops(struct vmx_vm *x)
+{
+    if (x->owns_cores || !core_plan_is_crowded(&machine_boot_info()->config))
+        return;
+    x->policy.pause_loop_exiting = VM_PREFER;
+    x->policy.ple_gap = 128;
+    x->policy.ple_window = 4096;
+}
+
 /* CR0.CD and NW are the caches', which the VMs share; NE is VMX's. Of CR4, what CPUID does not show
  * must be refused, as a processor without the feature does. */
 static enum hv_err make_controls(struct vmx_vm *x)
@@ -69,6 +82,7 @@ static enum hv_err make_controls(struct vmx_vm *x)
     x->policy.cr0_trapped |= CR0_CD | CR0_NW;
     x->policy.cr4_trapped |= CPUID_VIEW_CR4; /* so that CPUID need not look */
     x->policy.exception_bitmap = 1u << X86_EXC_DB | 1u << X86_EXC_AC | 1u << X86_EXC_MC;
+    wish_pause_loops(x);
     if (customize)
         customize->policy(customize, &x->policy);
     err = vmx_policy_to_controls(&x->policy, vmx_host_caps(), &x->controls, &why);
@@ -135,6 +149,7 @@ enum hv_err arch_vm_create(struct vm *vm)
     x = memory;
     x->vm = vm;
     x->start_tsc = vm->clock.start_tsc;
+    x->halt_poll_ticks = hv_mul_div_u64(vm->config->halt_poll_us, arch_tsc_hz(), 1000000);
     vm->arch = x;
     err = make_controls(x);
     if (err == HV_OK)

@@ -52,6 +52,7 @@ struct config_vm {
     struct config_module modules[CONFIG_MAX_MODULES];
     unsigned module_count;
     enum config_interrupts interrupts;
+    unsigned halt_poll_us;
     enum config_platform platform;
     enum config_paravirt paravirt;
     enum config_trace trace;

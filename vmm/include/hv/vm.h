@@ -209,6 +209,9 @@ void core_plan_apply(const struct config *config);
 /* The cores that belong to a VM. */
 unsigned core_plan_count(unsigned vm_index);
 
+/* Do VMs that share cores have more vCPUs than there are cores for them? */
+bool core_plan_is_crowded(const struct config *config);
+
 /* Where the work is done that belongs to no vCPU: the first core that is no VM's own, or 0. */
 unsigned core_plan_housekeeper(void);
 
