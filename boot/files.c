@@ -7,6 +7,7 @@
 #include "boot/uefi.h"
 #include "boot/utf.h"
 #include "hv/string.h"
+#include "x86/insn.h"
 
 /* Some firmware fails on very large reads, and progress is only seen between reads. */
 #define READ_CHUNK_BYTES (1024u * 1024)
@@ -111,7 +112,9 @@ static bool read_all(struct boot *boot, const char *what, const char *path,
     bool progress = to->bytes >= PROGRESS_FROM_BYTES;
     while (done < to->bytes) {
         UINTN chunk = hv_min_u64(to->bytes - done, READ_CHUNK_BYTES);
+        uint64_t before = rdtsc();
         EFI_STATUS status = file->Read(file, &chunk, (void *)(to->start + done));
+        boot->files_ticks += rdtsc() - before;
         if (EFI_ERROR(status))
             return boot_refuse(boot, "%s '%s': reading failed after %llu of %llu bytes: %s", what,
                                path, (unsigned long long)done, (unsigned long long)to->bytes,
@@ -153,7 +156,9 @@ bool boot_file_read(struct boot *boot, const char *what, const char *path, uint6
     EFI_FILE_PROTOCOL *file = NULL;
     if (!boot_path_translate(path, name))
         return boot_refuse(boot, "%s '%s' is no name that a FAT volume can hold", what, path);
+    uint64_t before = rdtsc();
     EFI_STATUS status = boot->root->Open(boot->root, &file, name, EFI_FILE_MODE_READ, 0);
+    boot->files_ticks += rdtsc() - before;
     if (status == EFI_NOT_FOUND)
         return boot_refuse(boot, "%s '%s' is not on the boot volume", what, path);
     if (EFI_ERROR(status))

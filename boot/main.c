@@ -11,11 +11,30 @@
 #include "boot/uefi.h"
 #include "hv/format.h"
 #include "hv/string.h"
+#include "x86/insn.h"
 
 #define BANNER_SECONDS 3
 #define HOLD_SECONDS 300
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+
+/* The unpacker's mark, unless firmware has loaded the image itself and its headers stand there. */
+extern const struct boot_unpack_mark ImageBase __attribute__((visibility("hidden")));
+
+static void take_times(struct boot *boot)
+{
+    boot->unpacked_tsc = rdtsc();
+    boot->start_tsc =
+        ImageBase.magic == BOOT_UNPACK_MAGIC ? ImageBase.start_tsc : boot->unpacked_tsc;
+}
+
+static void give_times(const struct boot *boot)
+{
+    boot->info->start_tsc = boot->start_tsc;
+    boot->info->unpacked_tsc = boot->unpacked_tsc;
+    boot->info->files_ticks = boot->files_ticks;
+    boot->info->handover_tsc = rdtsc();
+}
 
 static bool create_info(struct boot *boot)
 {
@@ -65,10 +84,12 @@ static bool start(struct boot *boot, bool config_read)
         return false;
     if (boot->info->config.mode == CONFIG_MODE_PREFLIGHT)
         return true;
+    give_times(boot);
     if (boot->info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE)
         return boot_keep_run(boot);
     if (!boot_leave_firmware(boot))
         return false;
+    give_times(boot);
     boot_handover(boot->info, boot->info->stack_start + boot->info->stack_bytes);
 }
 
@@ -164,6 +185,7 @@ static EFI_STATUS run_menu(struct boot *boot, struct menu_screen *screen)
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
     struct boot boot = { .image = image, .system = system, .services = system->BootServices };
+    take_times(&boot);
     /* Firmware resets a machine whose application has not returned after five minutes. */
     boot.services->SetWatchdogTimer(0, 0, 0, NULL);
     boot_print(&boot, "\nTrapline\n");

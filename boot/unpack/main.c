@@ -8,8 +8,9 @@
 #include <efi.h>
 
 #include "boot/unpack/inflate.h"
+#include "hv/boot_info.h"
 #include "hv/string.h"
-#include "hv/types.h"
+#include "x86/insn.h"
 
 #define HEADERS_BYTES 4096u /* the image is linked to begin one page after its base */
 
@@ -83,13 +84,15 @@ static bool unpack(EFI_BOOT_SERVICES *services, uint64_t base)
     return right;
 }
 
-static EFI_STATUS start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system, uint64_t base)
+static EFI_STATUS start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system, uint64_t base,
+                        uint64_t start_tsc)
 {
     EFI_STATUS status;
 
     if (!unpack(system->BootServices, base))
         return refuse(system, L"this file is damaged; write it to the stick once more",
                       EFI_CRC_ERROR);
+    *(struct boot_unpack_mark *)base = (struct boot_unpack_mark){ BOOT_UNPACK_MAGIC, start_tsc };
     if (EFI_ERROR(protect_code(system->BootServices, base, true)))
         return refuse(system, L"firmware does not let unpacked code run", EFI_SECURITY_VIOLATION);
     status = ((EFI_IMAGE_ENTRY_POINT)(base + unpack_image.entry))(image, system);
@@ -100,6 +103,7 @@ static EFI_STATUS start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system, uint64_t bas
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
+    uint64_t start_tsc = rdtsc();
     EFI_PHYSICAL_ADDRESS base;
     UINTN pages = (unpack_image.end + HV_PAGE_BYTES - 1) >> HV_PAGE_SHIFT;
     EFI_STATUS status =
@@ -107,7 +111,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 
     if (EFI_ERROR(status))
         return refuse(system, L"there is no memory for the image", status);
-    status = start(image, system, base);
+    status = start(image, system, base, start_tsc);
     system->BootServices->FreePages(base, pages);
     return status;
 }

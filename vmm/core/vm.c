@@ -182,9 +182,11 @@ static unsigned deal_core(const struct vm *vm)
 static enum hv_err vm_make_vcpus(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->config->vcpus; i++) {
+        uint64_t before = page_alloc_free_bytes(machine_pages());
         struct vcpu *vcpu = arch_vcpu_create(vm, i);
         if (!vcpu)
             return HV_ERR_NO_MEMORY;
+        vm->vcpu_bytes = before - page_alloc_free_bytes(machine_pages());
         core_add_vcpu(deal_core(vm), vcpu);
         /* A timer of a device is work for another core, where there is one. */
         if (i == 0)
@@ -261,11 +263,26 @@ static enum hv_err vm_build(struct vm *vm, const struct boot_info *info)
     return err;
 }
 
+/* What the VM costs beside its RAM. */
+static void vm_tell_cost(struct vm *vm, uint64_t free_before)
+{
+    uint64_t ram = 0;
+
+    for (unsigned i = 0; i < vm->memory.count; i++)
+        ram += vm->memory.slots[i].bytes;
+    vm->own_bytes = free_before - page_alloc_free_bytes(machine_pages()) - ram;
+    if (!vm->extra)
+        hv_info("vm %s: %llu KB for the VM, %llu KB of these for each vCPU", vm->config->name,
+                (unsigned long long)(vm->own_bytes >> 10),
+                (unsigned long long)(vm->vcpu_bytes >> 10));
+}
+
 enum hv_err vm_create(const struct config_vm *config, const struct boot_info *info,
                       const struct vm_extra *extra, struct vm **made)
 {
     void *memory;
     struct vm *vm;
+    uint64_t free_before = page_alloc_free_bytes(machine_pages());
     enum hv_err err = take_pages(sizeof(struct vm), PAGE_ALLOC_ZERO, &memory);
 
     *made = NULL;
@@ -283,6 +300,7 @@ enum hv_err vm_create(const struct config_vm *config, const struct boot_info *in
         if (vm->vcpu_count == 0)
             vm_report_end(vm);
     }
+    vm_tell_cost(vm, free_before);
     *made = vm;
     return err;
 }

@@ -3,8 +3,10 @@
  * words, on the log.
  */
 #include "arch/x86/vmx/vcpu.h"
+#include "hv/boot_info.h"
 #include "hv/format.h"
 #include "hv/log.h"
+#include "hv/machine.h"
 #include "x86/vmx_errors.h"
 
 static void log_registers(struct vmx_vcpu *v)
@@ -104,6 +106,19 @@ static void log_timer(const struct vmx_vcpu *v)
                 (unsigned long long)v->apic_timer_arms, (unsigned long long)expiries);
 }
 
+/* From the file's first instruction to the guest's. */
+static void log_start(uint64_t entry_tsc)
+{
+    const struct boot_info *info = machine_boot_info();
+    uint64_t loading = info->handover_tsc - info->unpacked_tsc - info->files_ticks;
+
+    hv_info("START ticks=%llu unpacking=%llu loading=%llu files=%llu hypervisor=%llu",
+            (unsigned long long)(entry_tsc - info->start_tsc),
+            (unsigned long long)(info->unpacked_tsc - info->start_tsc),
+            (unsigned long long)loading, (unsigned long long)info->files_ticks,
+            (unsigned long long)(entry_tsc - info->handover_tsc));
+}
+
 void arch_vcpu_describe(struct vcpu *vcpu)
 {
     struct vmx_vcpu *v = vmx_of(vcpu);
@@ -117,6 +132,8 @@ void arch_vcpu_describe(struct vcpu *vcpu)
             at += (size_t)hv_snprintf(text + at, sizeof(text) - at, " %s=%llu", vmx_exit_reason_name(i),
                                       (unsigned long long)v->exits[i]);
     }
+    if (vcpu->vm->index == 0 && vcpu->index == 0 && !vcpu->vm->extra)
+        log_start(v->vm->entry_tsc);
     hv_info("EXITS vm=%s vcpu=%u total=%llu%s", vcpu->vm->config->name, vcpu->index,
             (unsigned long long)total, text);
     log_timer(v);

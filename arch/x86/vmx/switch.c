@@ -179,6 +179,8 @@ void vmx_vcpu_load(struct vmx_vcpu *v)
     write_cr2(v->switched.cr2);
     xstate_load(v);
     vmx_spec_vcpu_load(v);
+    if (!v->vm->entry_tsc)
+        v->vm->entry_tsc = rdtsc();
     v->loaded = true;
     if (v->vm->owns_cores)
         vmx_own_core_lend(v);

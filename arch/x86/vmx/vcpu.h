@@ -286,6 +286,7 @@ struct vmx_vm {
     unsigned lapic_count;
     uint64_t halt_poll_ticks;  /* how long HLT looks for events before it gives the core away */
     uint64_t start_tsc;        /* of the VM: what a trace's times count from */
+    uint64_t entry_tsc;        /* when it was entered first; 0: not yet */
     uint64_t exits_shown[VMEXIT_COUNT]; /* when the operator last looked */
 };
 

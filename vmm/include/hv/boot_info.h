@@ -9,7 +9,7 @@
 #include "hv/types.h"
 
 #define BOOT_INFO_MAGIC UINT64_C(0x31304f464e494254) /* "TBINFO01" */
-#define BOOT_INFO_VERSION 2u
+#define BOOT_INFO_VERSION 3u
 #define BOOT_INFO_MAX_MEMORY 512
 #define BOOT_INFO_MAX_FILES 40
 
@@ -44,6 +44,14 @@ struct boot_framebuffer {
     enum boot_pixel_format format;
 };
 
+/* What the unpacker leaves for the image, where the image's headers would be. */
+struct boot_unpack_mark {
+    uint64_t magic;
+    uint64_t start_tsc;
+};
+
+#define BOOT_UNPACK_MAGIC UINT64_C(0x314b5041504e5554) /* "TUNPAPK1" */
+
 /* Parts of the loaded image, page-aligned, each mapped with just the rights that it needs. */
 struct boot_image {
     uint64_t text_start, text_bytes;     /* read, execute */
@@ -61,6 +69,9 @@ struct boot_info {
     uint64_t rsdp;               /* ACPI root pointer; 0: no ACPI */
     uint64_t epoch_seconds;      /* UTC at the hand-over */
     uint64_t epoch_tsc;          /* the TSC when it was read */
+    /* Where the time went before the hand-over: the TSC at the file's first instruction, at the
+     * unpacked image's first, ticks that files took to be read, the TSC at the hand-over. */
+    uint64_t start_tsc, unpacked_tsc, files_ticks, handover_tsc;
     struct boot_framebuffer framebuffer;
     uint32_t cpu_count_hint;     /* enabled processors by MP Services; 0: unknown */
     uint8_t apic_ids_valid;

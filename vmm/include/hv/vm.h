@@ -94,6 +94,8 @@ struct vm {
     struct platform *platform;
     struct vcpu *vcpus[CONFIG_MAX_VCPUS];
     unsigned vcpu_count;
+    uint64_t own_bytes;      /* of the hypervisor's memory, for all of the VM but its RAM */
+    uint64_t vcpu_bytes;     /* of these, for each vCPU */
     unsigned home_core;      /* of its timers */
     void *arch;
 };
