@@ -21,6 +21,7 @@
 #include "hv/dev_i8042.h"
 #include "hv/dev_ioapic.h"
 #include "hv/dev_isa_misc.h"
+#include "hv/dev_latches.h"
 #include "hv/dev_pci_host.h"
 #include "hv/dev_pic8259.h"
 #include "hv/dev_pit8254.h"
@@ -38,6 +39,8 @@
 /* Four PCI wires, COM1, and three that nobody drives. A kernel writes each one's entry several times
  * while it starts, with an exit for each half. */
 #define REDUCED_PINS 8u
+/* Above PCI configuration mechanism #1. */
+#define LATCH_PORTS 0x2000u
 #define PCI_WINDOW_START UINT64_C(0xC0000000)
 #define PCI_WINDOW_BYTES UINT64_C(0x20000000)
 
@@ -56,6 +59,7 @@ struct platform {
     struct i8042 i8042;
     struct isa_misc misc;
     struct debug_exit debug_exit;
+    struct latches latches;
     bool pci_wires[4];
     bool reduced;
     /* Each alone in its page: the guest reads them. */
@@ -160,6 +164,7 @@ static void make_legacy(struct platform *p)
                                             .memory_above_4g_bytes = high });
     i8042_init(&p->i8042, &(struct irq_line){ isa_line_set, p, 1 },
                &(struct irq_line){ isa_line_set, p, 12 }, &none, &p->control);
+    latches_init(&p->latches);
     isa_misc_init(&p->misc, &none, &p->control);
     debug_exit_init(&p->debug_exit, &p->control);
 }
@@ -220,6 +225,24 @@ static enum hv_err attach_all(struct platform *p)
         }
     }
     return HV_OK;
+}
+
+/* For measurements: half of them are ports, half are memory. */
+static enum hv_err attach_latches(struct platform *p)
+{
+    enum hv_err err = HV_OK;
+
+    for (unsigned i = 0; i < p->vm->config->latches && err == HV_OK; i++) {
+        bool memory = i & 1;
+        err = bus_add(&p->vm->bus, memory ? BUS_MMIO : BUS_PORT,
+                      memory ? PCI_WINDOW_START + PCI_WINDOW_BYTES - (i + 1) * HV_PAGE_BYTES
+                             : LATCH_PORTS + i * LATCH_BYTES,
+                      LATCH_BYTES, &p->latches.device, i);
+    }
+    if (err != HV_OK)
+        hv_error("vm %s: no room on the bus for %u latches", p->vm->config->name,
+                 p->vm->config->latches);
+    return err;
 }
 
 /* Configuration space by memory: what is read there has no side effects, so the guest reads it from
@@ -286,6 +309,8 @@ enum hv_err platform_create(struct vm *vm)
     make_legacy(p);
     make_acpi_and_pci(p);
     err = attach_all(p);
+    if (err == HV_OK)
+        err = attach_latches(p);
     if (err != HV_OK)
         return err;
     firmware_state(vm);
@@ -311,7 +336,7 @@ void platform_reset(struct vm *vm)
     struct device *const devices[] = {
         &p->ioapic.device, &p->pic.dev,      &p->com1.dev,  &p->pit.dev,  &p->rtc.dev,
         &p->pm.device,     &p->pci.device,   &p->i8042.device, &p->misc.device,
-        &p->debug_exit.device, &p->sleep.device,
+        &p->debug_exit.device, &p->latches.device, &p->sleep.device,
     };
 
     bus_lock(&vm->bus);

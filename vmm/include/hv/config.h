@@ -55,6 +55,7 @@ struct config_vm {
     unsigned halt_poll_us;
     enum config_platform platform;
     enum config_paravirt paravirt;
+    unsigned latches;
     enum config_trace trace;
     enum config_switch accounting;
     enum config_leaves cpuid_leaves;
