@@ -1,7 +1,8 @@
 /*
- * A terminal on the machine's framebuffer: cells to pixels.
+ * Cells and QR codes to pixels on the machine's framebuffer.
  *
- * Not here: what the bytes mean (terminal*.c), the font's pixels (made at build time). Writes only
+ * Not here: what the bytes mean (terminal*.c), which terminal is shown (panes.c), the font's pixels
+ * (made at build time). Writes only
  * inside of the framebuffer that it was given, whatever the terminal holds. Lock: the caller's.
  */
 #include "hv/drv_screen.h"
@@ -66,9 +67,9 @@ static void clear(const struct screen *screen)
 }
 
 bool screen_init(struct screen *screen, const struct boot_framebuffer *buffer,
-                 const struct font *font)
+                 const struct font *font, uint32_t scale)
 {
-    uint32_t cell_width, cell_height, columns, rows;
+    uint32_t cell_width, cell_height;
     if (buffer->format == BOOT_PIXEL_NONE || buffer->start == 0 || buffer->start % 4 != 0 ||
         buffer->width > buffer->pitch_bytes / 4 ||
         (uint64_t)buffer->height * buffer->pitch_bytes > buffer->bytes)
@@ -76,24 +77,22 @@ bool screen_init(struct screen *screen, const struct boot_framebuffer *buffer,
     memset(screen, 0, sizeof(*screen));
     screen->buffer = *buffer;
     screen->font = font;
-    screen->scale = screen_scale(buffer->width, font);
-    cell_width = font->width * screen->scale;
-    cell_height = font->height * screen->scale;
-    columns = buffer->width / cell_width;
-    rows = buffer->height / cell_height;
-    if (columns < 2 || rows < 2)
+    screen->scale = scale;
+    cell_width = font->width * scale;
+    cell_height = font->height * scale;
+    screen->columns = (uint32_t)hv_min_u64(buffer->width / cell_width, TERMINAL_MOST_COLUMNS);
+    screen->rows = (uint32_t)hv_min_u64(buffer->height / cell_height, TERMINAL_MOST_ROWS);
+    if (screen->columns < 2 || screen->rows < 2)
         return false;
     for (unsigned i = 0; i < 16; i++)
         screen->palette[i] = pixel_of(buffer, colors[i]);
-    terminal_init(&screen->terminal, columns, rows);
-    screen->left = (buffer->width - screen->terminal.columns * cell_width) / 2;
-    screen->top = (buffer->height - screen->terminal.rows * cell_height) / 2;
+    screen->left = (buffer->width - screen->columns * cell_width) / 2;
+    screen->top = (buffer->height - screen->rows * cell_height) / 2;
     for (uint32_t row = 0; row < TERMINAL_MOST_ROWS; row++) {
         for (uint32_t column = 0; column < TERMINAL_MOST_COLUMNS; column++)
             screen->drawn[row][column].code = CELL_NEVER_DRAWN;
     }
     clear(screen);
-    screen_flush(screen);
     return true;
 }
 
@@ -122,32 +121,69 @@ static void draw_cell(const struct screen *screen, uint32_t row, uint32_t column
                   ink, paper);
 }
 
-static void draw_row(struct screen *screen, uint32_t row)
+static void show_cell(struct screen *screen, uint32_t row, uint32_t column,
+                      struct terminal_cell cell)
 {
-    struct terminal *terminal = &screen->terminal;
-    for (uint32_t column = terminal->dirty_from[row]; column < terminal->dirty_to[row]; column++) {
-        struct terminal_cell cell = terminal_shown(terminal, row, column);
-        struct terminal_cell *drawn = &screen->drawn[row][column];
-        if (memcmp(&cell, drawn, sizeof(cell)) == 0)
-            continue;
-        draw_cell(screen, row, column, cell);
-        *drawn = cell;
-    }
-    terminal_clean(terminal, row);
+    struct terminal_cell *drawn = &screen->drawn[row][column];
+    if (memcmp(&cell, drawn, sizeof(cell)) == 0)
+        return;
+    draw_cell(screen, row, column, cell);
+    *drawn = cell;
 }
 
 void screen_flush(struct screen *screen)
 {
-    for (uint32_t row = 0; row < screen->terminal.rows; row++)
-        draw_row(screen, row);
-    screen->drawn_scrolled = screen->terminal.scrolled;
+    struct terminal *terminal = screen->shown;
+    for (uint32_t row = 0; terminal && row < terminal->rows; row++) {
+        for (uint32_t column = terminal->dirty_from[row]; column < terminal->dirty_to[row]; column++)
+            show_cell(screen, row, column, terminal_shown(terminal, row, column));
+        terminal_clean(terminal, row);
+    }
+    if (terminal)
+        screen->drawn_scrolled = terminal->scrolled;
 }
 
-void screen_write(struct screen *screen, const char *bytes, size_t n)
+void screen_show(struct screen *screen, struct terminal *terminal)
 {
-    struct terminal *terminal = &screen->terminal;
-    terminal_write(terminal, bytes, n);
-    uint64_t behind = terminal->scrolled - screen->drawn_scrolled;
-    if (behind == 0 || behind >= terminal->rows / 2)
+    screen->shown = terminal;
+    terminal_touch_all(terminal);
+    screen_flush(screen);
+}
+
+void screen_changed(struct screen *screen)
+{
+    uint64_t behind = screen->shown->scrolled - screen->drawn_scrolled;
+    if (behind == 0 || behind >= screen->shown->rows / 2)
         screen_flush(screen);
+}
+
+void screen_draw_row(struct screen *screen, uint32_t row, const struct terminal_cell *cells)
+{
+    for (uint32_t column = 0; column < screen->columns; column++)
+        show_cell(screen, row, column, cells[column]);
+}
+
+/* --- QR codes --- */
+
+/* Pixels a module: the picture takes half of the width and two thirds of the height at most. */
+static uint32_t module_pixels(const struct screen *screen, uint32_t modules)
+{
+    uint32_t room = (uint32_t)hv_min_u64(screen->buffer.width / 2,
+                                         (uint64_t)screen->buffer.height * 2 / 3);
+    return room / modules;
+}
+
+void screen_draw_code(const struct screen *screen, const struct qr_code *qr)
+{
+    uint32_t modules = qr->size + 2 * QR_QUIET_ZONE, pixels = module_pixels(screen, modules);
+    uint32_t left = screen->buffer.width - modules * pixels;
+    uint32_t top = screen->buffer.height - modules * pixels;
+    for (uint32_t y = 0; y < modules * pixels; y++) {
+        volatile uint32_t *line = line_at(screen, top + y) + left;
+        for (uint32_t x = 0; x < modules * pixels; x++) {
+            uint32_t mx = x / pixels - QR_QUIET_ZONE, my = y / pixels - QR_QUIET_ZONE;
+            bool dark = mx < qr->size && my < qr->size && qr_is_dark(qr, mx, my);
+            line[x] = screen->palette[dark ? 0 : 15];
+        }
+    }
 }

@@ -13,25 +13,41 @@
 #define PARAMETER_MOST 9999
 #define TAB_STEP 8
 
-void terminal_init(struct terminal *terminal, uint32_t columns, uint32_t rows)
+/* Everything as at the start, but the lines that have left the grid. */
+static void begin(struct terminal *terminal)
 {
-    memset(terminal, 0, sizeof(*terminal));
-    terminal->columns = columns < 2 ? 2 : columns;
-    terminal->rows = rows < 2 ? 2 : rows;
-    if (terminal->columns > TERMINAL_MOST_COLUMNS)
-        terminal->columns = TERMINAL_MOST_COLUMNS;
-    if (terminal->rows > TERMINAL_MOST_ROWS)
-        terminal->rows = TERMINAL_MOST_ROWS;
+    terminal->top = 0;
     terminal->bottom = terminal->rows - 1;
+    terminal->insert = false;
+    terminal->state = TERMINAL_GROUND;
+    terminal->utf8_left = 0;
     terminal->autowrap = terminal->cursor_visible = true;
     terminal->last_code = ' ';
-    terminal->pen.foreground = TERMINAL_DEFAULT_FOREGROUND;
-    terminal->pen.background = TERMINAL_DEFAULT_BACKGROUND;
+    terminal->pen = (struct terminal_pen){ .foreground = TERMINAL_DEFAULT_FOREGROUND,
+                                           .background = TERMINAL_DEFAULT_BACKGROUND };
     terminal->saved = terminal->pen;
-    for (uint32_t column = 0; column < terminal->columns; column += TAB_STEP)
-        terminal->tab[column] = true;
+    for (uint32_t column = 0; column < terminal->columns; column++)
+        terminal->tab[column] = column % TAB_STEP == 0;
     for (uint32_t row = 0; row < terminal->rows; row++)
         grid_erase(terminal, row, 0, terminal->columns);
+}
+
+static uint32_t in_range(uint32_t value, uint32_t most)
+{
+    if (value < 2)
+        return 2;
+    return value < most ? value : most;
+}
+
+void terminal_init(struct terminal *terminal, uint32_t columns, uint32_t rows,
+                   struct terminal_cell *cells, size_t cell_count)
+{
+    memset(terminal, 0, sizeof(*terminal));
+    terminal->columns = in_range(columns, TERMINAL_MOST_COLUMNS);
+    terminal->rows = in_range(rows, TERMINAL_MOST_ROWS);
+    terminal->lines = cells;
+    terminal->line_count = (uint32_t)hv_min_u64(cell_count / terminal->columns, UINT32_MAX / 2);
+    begin(terminal);
 }
 
 /* DEC special graphics: 0x60 to 0x7e are lines and symbols. */
@@ -132,16 +148,9 @@ static void align(struct terminal *t)
     struct terminal_cell cell = { 'E', TERMINAL_DEFAULT_FOREGROUND, TERMINAL_DEFAULT_BACKGROUND };
     for (uint32_t row = 0; row < t->rows; row++) {
         for (uint32_t column = 0; column < t->columns; column++)
-            t->cells[row][column] = cell;
+            grid_row(t, row)[column] = cell;
         grid_touch(t, row, 0, t->columns);
     }
-}
-
-static void reset(struct terminal *t)
-{
-    uint64_t scrolled = t->scrolled;
-    terminal_init(t, t->columns, t->rows);
-    t->scrolled = scrolled;
 }
 
 static void begin_csi(struct terminal *t)
@@ -196,7 +205,7 @@ static void escape(struct terminal *t, uint8_t byte)
         grid_reverse_line_feed(t);
         break;
     case 'c':
-        reset(t);
+        begin(t);
         break;
     default:
         break;

@@ -8,8 +8,22 @@
 
 #include "hv/string.h"
 
+/* A row of the grid, counted from a line that may lie above it. */
+static struct terminal_cell *line_at(const struct terminal *t, uint32_t from, uint32_t row)
+{
+    return t->lines + (size_t)((from + row) % t->line_count) * t->columns;
+}
+
+struct terminal_cell *grid_row(const struct terminal *t, uint32_t row)
+{
+    return line_at(t, t->first, row);
+}
+
 void grid_touch(struct terminal *t, uint32_t row, uint32_t from, uint32_t to)
 {
+    row += t->back;
+    if (row >= t->rows) /* below the view */
+        return;
     if (t->dirty_from[row] >= t->dirty_to[row]) {
         t->dirty_from[row] = from;
         t->dirty_to[row] = to;
@@ -42,15 +56,33 @@ void grid_erase(struct terminal *t, uint32_t row, uint32_t from, uint32_t to)
     if (to > t->columns)
         to = t->columns;
     for (uint32_t column = from; column < to; column++)
-        t->cells[row][column] = blank;
+        grid_row(t, row)[column] = blank;
     if (from < to)
         grid_touch(t, row, from, to);
 }
 
 static void copy_row(struct terminal *t, uint32_t to, uint32_t from)
 {
-    memcpy(t->cells[to], t->cells[from], t->columns * sizeof(t->cells[0][0]));
+    memcpy(grid_row(t, to), grid_row(t, from), t->columns * sizeof(struct terminal_cell));
     grid_touch(t, to, 0, t->columns);
+}
+
+/* The whole grid moves down the ring. A view that is moved back keeps its lines, until they are
+ * written over. */
+static void scroll_into_history(struct terminal *t, uint32_t n)
+{
+    uint32_t most = t->line_count - t->rows;
+    t->first = (t->first + n) % t->line_count;
+    t->history = t->history + n < most ? t->history + n : most;
+    if (t->back && t->back + n <= t->history) {
+        t->back += n;
+    } else {
+        t->back = t->back ? t->history : 0;
+        terminal_touch_all(t);
+    }
+    for (uint32_t row = t->rows - n; row < t->rows; row++)
+        grid_erase(t, row, 0, t->columns);
+    t->scrolled += n;
 }
 
 void grid_scroll_up(struct terminal *t, uint32_t first, uint32_t last, uint32_t n)
@@ -58,6 +90,10 @@ void grid_scroll_up(struct terminal *t, uint32_t first, uint32_t last, uint32_t 
     uint32_t height = last - first + 1;
     if (n > height)
         n = height;
+    if (height == t->rows) {
+        scroll_into_history(t, n);
+        return;
+    }
     for (uint32_t row = first; row + n <= last; row++)
         copy_row(t, row, row + n);
     for (uint32_t row = last + 1 - n; row <= last; row++)
@@ -79,7 +115,7 @@ void grid_scroll_down(struct terminal *t, uint32_t first, uint32_t last, uint32_
 
 void grid_insert_cells(struct terminal *t, uint32_t n)
 {
-    struct terminal_cell *row = t->cells[t->pen.row];
+    struct terminal_cell *row = grid_row(t, t->pen.row);
     uint32_t at = t->pen.column, room = t->columns - at;
     if (n > room)
         n = room;
@@ -90,7 +126,7 @@ void grid_insert_cells(struct terminal *t, uint32_t n)
 
 void grid_delete_cells(struct terminal *t, uint32_t n)
 {
-    struct terminal_cell *row = t->cells[t->pen.row];
+    struct terminal_cell *row = grid_row(t, t->pen.row);
     uint32_t at = t->pen.column, room = t->columns - at;
     if (n > room)
         n = room;
@@ -148,7 +184,7 @@ void grid_put(struct terminal *t, uint16_t code)
     }
     if (t->insert)
         grid_insert_cells(t, 1);
-    t->cells[t->pen.row][t->pen.column] = cell_of(t, code);
+    grid_row(t, t->pen.row)[t->pen.column] = cell_of(t, code);
     grid_touch_cursor(t);
     t->last_code = code;
     if (t->pen.column + 1 < t->columns)
@@ -160,8 +196,10 @@ void grid_put(struct terminal *t, uint16_t code)
 
 struct terminal_cell terminal_shown(const struct terminal *terminal, uint32_t row, uint32_t column)
 {
-    struct terminal_cell cell = terminal->cells[row][column];
-    if (terminal->cursor_visible && terminal->pen.row == row && terminal->pen.column == column)
+    uint32_t top = terminal->first + terminal->line_count - terminal->back;
+    struct terminal_cell cell = line_at(terminal, top, row)[column];
+    if (terminal->cursor_visible && terminal->pen.row + terminal->back == row &&
+        terminal->pen.column == column)
         return (struct terminal_cell){ cell.code, cell.background, cell.foreground };
     return cell;
 }
@@ -169,4 +207,25 @@ struct terminal_cell terminal_shown(const struct terminal *terminal, uint32_t ro
 void terminal_clean(struct terminal *terminal, uint32_t row)
 {
     terminal->dirty_from[row] = terminal->dirty_to[row] = 0;
+}
+
+void terminal_touch_all(struct terminal *terminal)
+{
+    for (uint32_t row = 0; row < terminal->rows; row++) {
+        terminal->dirty_from[row] = 0;
+        terminal->dirty_to[row] = terminal->columns;
+    }
+}
+
+void terminal_scroll(struct terminal *terminal, int lines)
+{
+    int64_t back = (int64_t)terminal->back + lines;
+    if (back < 0)
+        back = 0;
+    if (back > terminal->history)
+        back = terminal->history;
+    if (back == terminal->back)
+        return;
+    terminal->back = (uint32_t)back;
+    terminal_touch_all(terminal);
 }

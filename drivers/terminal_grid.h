@@ -10,6 +10,9 @@
 #define TERMINAL_DEFAULT_FOREGROUND 7
 #define TERMINAL_DEFAULT_BACKGROUND 0
 
+/* A row of the grid. */
+struct terminal_cell *grid_row(const struct terminal *t, uint32_t row);
+
 void grid_touch(struct terminal *t, uint32_t row, uint32_t from, uint32_t to);
 void grid_touch_cursor(struct terminal *t);
 

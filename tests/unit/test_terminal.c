@@ -5,11 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <string.h>
 
-#include "hv/drv_terminal.h"
+#include "drivers/terminal_grid.h"
+
+#define CELLS (TERMINAL_MOST_COLUMNS * TERMINAL_MOST_ROWS)
 
 static struct terminal t;
+static struct terminal_cell cells[CELLS];
 
 static void feed(const char *text)
 {
@@ -18,7 +22,7 @@ static void feed(const char *text)
 
 static void begin(uint32_t columns, uint32_t rows)
 {
-    terminal_init(&t, columns, rows);
+    terminal_init(&t, columns, rows, cells, CELLS);
 }
 
 /* The row without trailing blanks; characters above ASCII as '~'. */
@@ -27,7 +31,7 @@ static const char *row(uint32_t r)
     static char text[TERMINAL_MOST_COLUMNS + 1];
     uint32_t n = t.columns;
     for (uint32_t c = 0; c < n; c++)
-        text[c] = (char)(t.cells[r][c].code < 128 ? t.cells[r][c].code : '~');
+        text[c] = (char)(grid_row(&t, r)[c].code < 128 ? grid_row(&t, r)[c].code : '~');
     while (n > 0 && text[n - 1] == ' ')
         n--;
     text[n] = 0;
@@ -177,7 +181,7 @@ static void test_erasing(void **state)
     assert_string_equal(row(2), "");
     at(1, 2);
     feed("\x1b[44mx\x1b[K"); /* blanks have the pen's background */
-    assert_int_equal(t.cells[1][4].background, 4);
+    assert_int_equal(grid_row(&t, 1)[4].background, 4);
 }
 
 static void test_inserting_and_deleting(void **state)
@@ -213,7 +217,7 @@ static void test_inserting_and_deleting(void **state)
 
 static struct terminal_cell cell(uint32_t c)
 {
-    return t.cells[0][c];
+    return grid_row(&t, 0)[c];
 }
 
 static void test_colours(void **state)
@@ -251,7 +255,7 @@ static void test_saving_and_resetting(void **state)
     (void)state;
     begin(10, 4);
     feed("\x1b[2;3H\x1b[31m\x1b" "7\x1b[H\x1b[0m\x1b" "8x");
-    assert_int_equal(t.cells[1][2].foreground, 1);
+    assert_int_equal(grid_row(&t, 1)[2].foreground, 1);
     feed("\x1b[3;3H\x1b[s\x1b[H\x1b[u");
     at(2, 2);
     feed("\x1b" "c");
@@ -370,6 +374,91 @@ static void test_what_is_shown_and_dirty(void **state)
     assert_true(t.dirty_to[0] > 0 && t.dirty_to[2] > 0);
 }
 
+/* --- lines that have left the grid --- */
+
+/* The first character of each row of the view. */
+static const char *view(void)
+{
+    static char text[TERMINAL_MOST_ROWS + 1];
+    for (uint32_t r = 0; r < t.rows; r++)
+        text[r] = (char)terminal_shown(&t, r, 0).code;
+    text[t.rows] = 0;
+    return text;
+}
+
+static void begin_with_history(uint32_t rows, uint32_t lines)
+{
+    terminal_init(&t, 4, rows, cells, 4 * lines);
+}
+
+static void test_lines_that_have_left_can_be_seen(void **state)
+{
+    (void)state;
+    begin_with_history(3, 7);
+    feed("a\r\nb\r\nc\r\nd\r\ne");
+    assert_string_equal(view(), "cde");
+    terminal_scroll(&t, 1);
+    assert_string_equal(view(), "bcd");
+    terminal_scroll(&t, 100);
+    assert_string_equal(view(), "abc");
+    assert_int_equal(t.back, 2);
+    terminal_scroll(&t, 1); /* there are no more */
+    assert_int_equal(t.back, 2);
+    terminal_scroll(&t, -1);
+    assert_string_equal(view(), "bcd");
+    terminal_scroll(&t, INT_MIN);
+    assert_string_equal(view(), "cde");
+    assert_int_equal(terminal_shown(&t, 2, 1).background, 7); /* the cursor */
+}
+
+static void test_a_view_stays_while_text_comes(void **state)
+{
+    (void)state;
+    begin_with_history(3, 7);
+    feed("a\r\nb\r\nc\r\nd");
+    terminal_scroll(&t, 1);
+    assert_string_equal(view(), "abc");
+    for (uint32_t r = 0; r < 3; r++)
+        terminal_clean(&t, r);
+    feed("\r\ne\r\nf");
+    assert_string_equal(view(), "abc");
+    for (uint32_t r = 0; r < 3; r++)
+        assert_int_equal(t.dirty_to[r], 0); /* nothing to draw */
+    feed("\x1b[HX"); /* a row of the grid that is below the view */
+    assert_string_equal(view(), "abc");
+    feed("\x1b[3;1Hf\r\ng"); /* a, b, c and X are what there is room for */
+    assert_string_equal(view(), "abc");
+    feed("\r\nh"); /* now a is lost, and the view moves */
+    assert_string_equal(view(), "bcX");
+    assert_int_equal(t.dirty_to[0], 4);
+    terminal_scroll(&t, -2);
+    assert_string_equal(view(), "Xef");
+    feed("\x1b[2;1HY");
+    terminal_scroll(&t, -1);
+    assert_string_equal(view(), "efY");
+}
+
+static void test_only_the_whole_grid_leaves_lines(void **state)
+{
+    (void)state;
+    begin_with_history(4, 10);
+    feed("a\r\nb\r\nc\r\nd\x1b[1;3r\x1b[3;1H\n\n");
+    assert_int_equal(t.history, 0);
+    feed("\x1b[r\x1b[2S");
+    assert_int_equal(t.history, 2);
+    feed("\x1b[99S"); /* never more than the grid */
+    assert_int_equal(t.history, 6);
+    terminal_scroll(&t, 6);
+    assert_string_equal(view(), "c  d");
+    feed("\x1b" "c"); /* a reset keeps them */
+    assert_int_equal(t.history, 6);
+    begin_with_history(3, 3); /* no room for any */
+    feed("a\r\nb\r\nc\r\nd");
+    assert_int_equal(t.history, 0);
+    terminal_scroll(&t, 5);
+    assert_string_equal(view(), "bcd");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +476,9 @@ int main(void)
         cmocka_unit_test(test_what_is_not_understood_leaves_no_trace),
         cmocka_unit_test(test_numbers_are_bounded),
         cmocka_unit_test(test_what_is_shown_and_dirty),
+        cmocka_unit_test(test_lines_that_have_left_can_be_seen),
+        cmocka_unit_test(test_a_view_stays_while_text_comes),
+        cmocka_unit_test(test_only_the_whole_grid_leaves_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -213,7 +213,7 @@ static void write_line(const char *bytes, size_t n, bool everywhere)
     bool locked = lock();
 
     if (console_in_panic())
-        views_show_all();
+        views_panic();
     else if (!console.holding)
         show_waiting(); /* what a guest wrote before comes before */
     fresh_line();

@@ -208,15 +208,13 @@ void views_forget(unsigned pane)
     }
 }
 
-void views_show_all(void)
+void views_panic(void)
 {
     for (unsigned i = 0; i < views.count; i++) {
         struct view *v = &views.view[i];
-        if (v->pane == CONSOLE_PANE_ALL)
-            continue;
         v->pane = CONSOLE_PANE_ALL;
         if (v->keeps_panes)
-            v->panes.select(v->backend.ctx, CONSOLE_PANE_ALL);
+            v->panes.panic(v->backend.ctx);
     }
 }
 

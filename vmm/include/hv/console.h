@@ -58,6 +58,7 @@ struct console_pane_ops {
     void (*write)(void *ctx, unsigned pane, const char *bytes, size_t n);
     void (*select)(void *ctx, unsigned pane);
     void (*scroll)(void *ctx, int pages);  /* above 0: back */
+    void (*panic)(void *ctx);              /* the pane of all, empty, for a report; may come again */
     /* Shows a text as a picture that a camera reads, beside what the pane shows. */
     void (*show_code)(void *ctx, const char *text, size_t n);
 };

@@ -1,5 +1,6 @@
 /*
- * A terminal of the VT100 family over a grid of character cells: bytes in, cells out.
+ * A terminal of the VT100 family over a grid of character cells: bytes in, cells out. Lines that leave
+ * the grid at the top can be looked at as long as there is room for them.
  *
  * Not here: pixels (hv/drv_screen.h). Pure: no hardware, no clock. Nothing that it is fed can make
  * it write outside of its grid, or loop.
@@ -56,22 +57,34 @@ struct terminal {
     uint8_t utf8_left;
     uint16_t last_code;     /* for REP */
     uint64_t scrolled;      /* lines, ever: how much work a redraw is */
-    /* Columns of each row that may have changed since terminal_clean(): [from, to). */
+    struct terminal_cell *lines; /* a ring of line_count lines of `columns` cells */
+    uint32_t line_count;    /* at least `rows` */
+    uint32_t first;         /* of them, the grid's first row */
+    uint32_t history;       /* lines above it that were shown: at most line_count - rows */
+    uint32_t back;          /* of them, how many the view begins above the grid */
+    /* Columns of each row of the view that may have changed since terminal_clean(): [from, to). */
     uint32_t dirty_from[TERMINAL_MOST_ROWS], dirty_to[TERMINAL_MOST_ROWS];
     bool tab[TERMINAL_MOST_COLUMNS];
-    struct terminal_cell cells[TERMINAL_MOST_ROWS][TERMINAL_MOST_COLUMNS];
 };
 
-/* An empty terminal; sizes are brought into 2 to the most columns, 2 to the most rows. */
-void terminal_init(struct terminal *terminal, uint32_t columns, uint32_t rows);
+/* An empty terminal; sizes are brought into 2 to the most columns, 2 to the most rows. Its lines are
+ * kept in `cells`, of which there are at least columns * rows after that; those beyond keep lines that
+ * have left the grid. */
+void terminal_init(struct terminal *terminal, uint32_t columns, uint32_t rows,
+                   struct terminal_cell *cells, size_t cell_count);
 
 void terminal_write(struct terminal *terminal, const char *bytes, size_t n);
 
-/* The cell as it is to be shown: the cursor, if visible, is the reverse. */
+/* Moves the view: above 0 back, below 0 forward; as far as there are lines. What is written meanwhile
+ * does not move it. */
+void terminal_scroll(struct terminal *terminal, int lines);
+
+/* The cell of a row of the view as it is to be shown: the cursor, if visible, is the reverse. */
 struct terminal_cell terminal_shown(const struct terminal *terminal, uint32_t row,
                                     uint32_t column);
 
-/* Says that a row has been shown. */
+/* Says that a row of the view has been shown, or that all must be. */
 void terminal_clean(struct terminal *terminal, uint32_t row);
+void terminal_touch_all(struct terminal *terminal);
 
 #endif
