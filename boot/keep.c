@@ -34,6 +34,7 @@ struct keep {
     struct keep_piece pieces[KEEP_MOST_PIECES + 1];
     unsigned piece_count;
     char *log; /* LOG_RING_BYTES: memory may be short when there is something to tell */
+    void *variables; /* the image's, as they were before the run */
 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -210,9 +211,12 @@ static bool prepare(struct boot *boot, struct keep **out)
         return boot_refuse(boot, "there is no memory to keep firmware's state in");
     *out = keep;
     keep->log = (char *)boot_allocate(boot, LOG_RING_BYTES);
+    keep->variables = (void *)boot_allocate(boot, boot->info->image.data_bytes);
     report = boot_allocate(boot, REPORT_BYTES);
-    if (!keep->log || !report)
+    if (!keep->log || !keep->variables || !report)
         return boot_refuse(boot, "there is no memory for the log and the report");
+    memcpy(keep->variables, (const void *)boot->info->image.data_start,
+           boot->info->image.data_bytes);
     report_start((char *)report, REPORT_BYTES);
     boot_mp_find(boot, &keep->mp);
     return take_memory(boot, keep) && own_memory(boot, keep);
@@ -227,5 +231,7 @@ bool boot_keep_run(struct boot *boot)
     kept_run(boot->info);
     wait_for_cores(boot, keep);
     tell(boot, keep);
+    /* A menu may start another run from this image, which begins as this one did. */
+    memcpy((void *)boot->info->image.data_start, keep->variables, boot->info->image.data_bytes);
     return true;
 }

@@ -11,6 +11,8 @@
 #include "hv/string.h"
 
 #define FOLDER "trapline"
+/* One for the folder, and one for each of the folders that hold its entry, should they grow. */
+#define FOLDER_CLUSTERS 3
 /* Some firmware fails on very large writes. */
 #define WRITE_CHUNK_BYTES (64u * 1024)
 #define OPEN_OR_CREATE (EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE)
@@ -79,10 +81,32 @@ static EFI_STATUS open_log(EFI_FILE_PROTOCOL *root, const char *name, uint64_t m
     return open_path(root, path, mode, 0, file);
 }
 
+/* False: there is no room for a folder. Firmware that can't say is taken to have it. */
+static bool has_room_for_folder(EFI_FILE_PROTOCOL *root)
+{
+    EFI_GUID guid = EFI_FILE_SYSTEM_INFO_ID;
+    union {
+        EFI_FILE_SYSTEM_INFO info;
+        uint8_t room[sizeof(EFI_FILE_SYSTEM_INFO) + 520]; /* a label of up to 255 units */
+    } buffer;
+    UINTN bytes = sizeof(buffer);
+    if (EFI_ERROR(root->GetInfo(root, &guid, &bytes, &buffer)))
+        return true;
+    return buffer.info.FreeSpace >= FOLDER_CLUSTERS * (uint64_t)buffer.info.BlockSize;
+}
+
+/* EDK2 that finds no cluster for a new folder says so, and leaves an entry behind that points
+ * nowhere: what is written there later is lost, and reported as written. So it is not asked. */
 static EFI_STATUS folder_make(EFI_FILE_PROTOCOL *root)
 {
     EFI_FILE_PROTOCOL *folder;
-    EFI_STATUS status = open_path(root, FOLDER, OPEN_OR_CREATE, EFI_FILE_DIRECTORY, &folder);
+    EFI_STATUS status =
+        open_path(root, FOLDER, EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE, 0, &folder);
+    if (status == EFI_NOT_FOUND) {
+        if (!has_room_for_folder(root))
+            return EFI_VOLUME_FULL;
+        status = open_path(root, FOLDER, OPEN_OR_CREATE, EFI_FILE_DIRECTORY, &folder);
+    }
     if (!EFI_ERROR(status))
         folder->Close(folder);
     return status;

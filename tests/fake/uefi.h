@@ -30,6 +30,8 @@ struct fake_volume {
     EFI_STATUS delete_status;  /* of Delete */
     EFI_STATUS flush_status;
     unsigned writes_before_fault;
+    EFI_STATUS info_status;    /* of GetInfo */
+    unsigned folders_made;
     bool short_writes;         /* a full volume says so by a count, not by a status */
     unsigned open_handles;
     unsigned writes;
@@ -111,12 +113,29 @@ static inline EFI_STATUS EFIAPI fake_flush(EFI_FILE_PROTOCOL *self)
     return ((struct fake_handle *)self)->volume->flush_status;
 }
 
+/* Only that of the file system. */
+static inline EFI_STATUS EFIAPI fake_get_info(EFI_FILE_PROTOCOL *self, EFI_GUID *guid, UINTN *bytes,
+                                              VOID *to)
+{
+    const struct fake_volume *volume = ((struct fake_handle *)self)->volume;
+    EFI_GUID expected = EFI_FILE_SYSTEM_INFO_ID;
+    EFI_FILE_SYSTEM_INFO *info = to;
+    if (volume->info_status != EFI_SUCCESS)
+        return volume->info_status;
+    if (memcmp(guid, &expected, sizeof(*guid)) != 0 || *bytes < sizeof(*info))
+        return EFI_UNSUPPORTED;
+    memset(info, 0, sizeof(*info));
+    info->FreeSpace = volume->room_bytes - fake_used(volume);
+    info->BlockSize = 512;
+    return EFI_SUCCESS;
+}
+
 static inline EFI_FILE_PROTOCOL *fake_handle_new(struct fake_volume *volume, struct fake_file *file)
 {
     struct fake_handle *handle = calloc(1, sizeof(*handle));
     handle->protocol = (EFI_FILE_PROTOCOL){
         .Open = fake_open, .Close = fake_close, .Delete = fake_delete,
-        .Read = fake_read, .Write = fake_write, .Flush = fake_flush,
+        .Read = fake_read, .Write = fake_write, .Flush = fake_flush, .GetInfo = fake_get_info,
     };
     handle->volume = volume;
     handle->file = file;
@@ -155,8 +174,10 @@ static inline EFI_STATUS EFIAPI fake_open(EFI_FILE_PROTOCOL *self, EFI_FILE_PROT
     struct fake_file *file = fake_file_at(volume, path, mode & EFI_FILE_MODE_CREATE);
     if (!file)
         return EFI_NOT_FOUND;
-    if (attributes & EFI_FILE_DIRECTORY)
+    if (attributes & EFI_FILE_DIRECTORY) {
         file->folder = true;
+        volume->folders_made++;
+    }
     *out = fake_handle_new(volume, file);
     return EFI_SUCCESS;
 }

@@ -44,6 +44,9 @@ class Test:
               beside it
     efi       the name of the one of them that is started instead of what was built
     check     a function that gets the serial output and returns what is wrong with it, or None
+    shell     lines of a script that firmware's shell runs; Trapline is trapline.efi there
+    volume    a function that gets the path of the boot volume's image after the run and returns
+              what is wrong with it, or None
     limit_s   the time limit: seconds of processor time of the emulator, on a slow machine
     long      only in the long run (tools/check --long)
     needs     None, or "kvm": where nested KVM can't be used the test is skipped, and says why
@@ -51,13 +54,15 @@ class Test:
 
     def __init__(self, name, config, status=0, expect=(), reject=(), dialogue=(), until=None,
                  host="bochs", cpus=None, memory=None, cpu_model=None, kernel=None, files=None,
-                 limit_s=240, long=False, needs=None, arguments=(), check=None, efi=None):
+                 limit_s=240, long=False, needs=None, arguments=(), check=None, efi=None,
+                 shell=None, volume=None):
         self.name, self.config, self.status = name, config, status
         self.expect, self.reject, self.dialogue, self.until = expect, reject, dialogue, until
         self.host, self.cpus, self.memory, self.cpu_model = host, cpus, memory, cpu_model
         self.kernel, self.files, self.limit_s = kernel, files or {}, limit_s
         self.long, self.needs, self.arguments = long, needs, list(arguments)
         self.check, self.efi = check, efi
+        self.shell, self.volume = shell, volume
 
 
 def load_cases(path=None):
@@ -92,6 +97,8 @@ def command(test, folder, options):
                          or options.efi)):
         if value is not None:
             argv += [name, str(value)]
+    if test.shell is not None:
+        argv += ["--shell", os.path.join(folder, "startup.nsh"), "--stay"]
     if options.bochs and test.host == "bochs":
         argv += ["--bochs", options.bochs]
     return argv + test.arguments
@@ -104,6 +111,9 @@ def prepare(test):
     with open(os.path.join(folder, "trapline.cfg"), "wb") as file:
         text = test.config
         file.write(text if isinstance(text, bytes) else text.encode())
+    if test.shell is not None:
+        with open(os.path.join(folder, "startup.nsh"), "w", encoding="ascii", newline="") as file:
+            file.write("".join(line + "\r\n" for line in test.shell))
     for name, content in test.files.items():
         path = os.path.join(folder, name)
         if callable(content):
@@ -209,6 +219,9 @@ def run_one(test, options):
         runner = run_dialogue if test.dialogue else run_scripted
         status = runner(test, argv, folder)
         judge(test, status, read_text(os.path.join(folder, "serial.log")))
+        problem = test.volume(os.path.join(folder, "machine", "disk.img")) if test.volume else None
+        if problem:
+            raise Failure(problem)
     except (Failure, OSError) as problem:
         return str(problem).strip(), folder
     # Images are large and can be made again; what was said is kept.

@@ -94,6 +94,21 @@ static void test_a_full_volume_keeps_no_half_file(void **state)
     }
 }
 
+/* EDK2 makes a folder without a cluster then, in which files get lost. */
+static void test_a_folder_is_only_made_where_there_is_room(void **state)
+{
+    struct fixture *f = *state;
+    f->volume.room_bytes = 2 * 512;
+    assert_string_equal(boot_log_write(&f->boot, NAME, "x", 1), "the volume is full");
+    assert_int_equal(f->volume.folders_made, 0);
+    f->volume.info_status = EFI_UNSUPPORTED; /* nobody knows: it is tried */
+    assert_null(boot_log_write(&f->boot, NAME, "x", 1));
+    assert_int_equal(f->volume.folders_made, 1);
+    f->volume.info_status = EFI_SUCCESS;
+    assert_null(boot_log_write(&f->boot, NAME, "y", 1)); /* it is there now */
+    assert_int_equal(f->volume.folders_made, 1);
+}
+
 static void test_what_the_stick_says_comes_back_as_words(void **state)
 {
     struct fixture *f = *state;
@@ -172,6 +187,7 @@ int main(void)
         TEST(test_the_open_volume_is_used_and_stays_open),
         TEST(test_large_texts_go_in_pieces),
         TEST(test_a_full_volume_keeps_no_half_file),
+        TEST(test_a_folder_is_only_made_where_there_is_room),
         TEST(test_what_the_stick_says_comes_back_as_words),
         TEST(test_pulled_while_writing),
         TEST(test_a_file_that_can_not_be_deleted_is_not_half_replaced),

@@ -17,8 +17,21 @@
 #include "x86/regs.h"
 
 struct abilities {
-    bool pat, xsave, xsaves, tsc_aux, sysenter;
+    bool pat, xsave, xsaves, tsc_aux, sysenter, spec_ctrl, tsx_ctrl;
 };
+
+/* SDM volume 4 "IA-32 Architectural MSRs", the condition beside each register. */
+static void find_speculation(struct abilities *can)
+{
+    uint32_t edx;
+
+    if (cpuid(CPUID_LEAF_VENDOR, 0).eax < CPUID_LEAF_EXTENDED_FEATURES)
+        return;
+    edx = cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx;
+    can->spec_ctrl = edx & (CPUID_7_EDX_IBRS_IBPB | CPUID_7_EDX_STIBP | CPUID_7_EDX_SSBD);
+    if (edx & CPUID_7_EDX_ARCH_CAP)
+        can->tsx_ctrl = rdmsr(MSR_IA32_ARCH_CAPABILITIES) & ARCH_CAP_TSX_CTRL;
+}
 
 static struct abilities abilities_of_core(void)
 {
@@ -31,10 +44,12 @@ static struct abilities abilities_of_core(void)
     };
 
     if (can.xsave)
-        can.xsaves = cpuid(CPUID_LEAF_XSAVE, 1).eax & CPUID_D_1_EAX_XSAVES;
+        can.xsaves =
+            cpuid(CPUID_LEAF_XSAVE, 1).eax & CPUID_D_1_EAX_XSAVES;
     if (extended >= CPUID_LEAF_EXTENDED_FEATURES_1)
         can.tsc_aux =
             cpuid(CPUID_LEAF_EXTENDED_FEATURES_1, 0).edx & CPUID_80000001_EDX_RDTSCP;
+    find_speculation(&can);
     return can;
 }
 
@@ -60,6 +75,10 @@ static void save_msrs(struct kept_core *core, const struct abilities *can)
         core->xss = rdmsr(MSR_IA32_XSS);
     if (can->tsc_aux)
         core->tsc_aux = rdmsr(MSR_IA32_TSC_AUX);
+    if (can->spec_ctrl)
+        core->spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
+    if (can->tsx_ctrl)
+        core->tsx_ctrl = rdmsr(MSR_IA32_TSX_CTRL);
 }
 
 static void restore_msrs(const struct kept_core *core, const struct abilities *can)
@@ -79,6 +98,10 @@ static void restore_msrs(const struct kept_core *core, const struct abilities *c
         wrmsr(MSR_IA32_XSS, core->xss);
     if (can->tsc_aux)
         wrmsr(MSR_IA32_TSC_AUX, core->tsc_aux);
+    if (can->spec_ctrl)
+        wrmsr(MSR_IA32_SPEC_CTRL, core->spec_ctrl);
+    if (can->tsx_ctrl)
+        wrmsr(MSR_IA32_TSX_CTRL, core->tsx_ctrl);
 }
 
 /* XCR0 and the SSE registers can be reached only with bits of CR4 that firmware may not have set. */

@@ -84,6 +84,9 @@ static HV_NORETURN void start_machine(void *argument)
 
     console_start_screen(info); /* not before: only our tables are sure to map it */
     host_paging_check();
+    if (kept_is_on())
+        hv_info("firmware stays: %llu MB of its memory are ours for this run",
+                (unsigned long long)(page_alloc_free_bytes(hv_pages()) >> 20));
     acpi_host_init(info->rsdp);
     const struct console_hardware hardware = console_hardware();
     console_find_serial(info, &hardware);

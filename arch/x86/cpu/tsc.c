@@ -217,7 +217,8 @@ static uint64_t cpuid_claim(void)
     return tsc_cpuid_hz(max, &leaf15, &leaf16);
 }
 
-static void report(const struct tsc_measurement *measurements, struct tsc_choice choice)
+static void report(const struct tsc_measurement *measurements, struct tsc_choice choice,
+                   bool untouched)
 {
     uint64_t claim = cpuid_claim();
 
@@ -226,7 +227,9 @@ static void report(const struct tsc_measurement *measurements, struct tsc_choice
     for (int i = 0; i < TSC_SOURCES; i++) {
         if (i == choice.index)
             continue;
-        if (measurements[i].hz == 0)
+        if (measurements[i].hz == 0 && untouched)
+            hv_info("TSC: the %s is left to firmware, or does not tick", measurements[i].source);
+        else if (measurements[i].hz == 0)
             hv_info("TSC: no answer from the %s", measurements[i].source);
         else
             hv_info("TSC: the %s differs by %d ppm", measurements[i].source,
@@ -254,7 +257,7 @@ void tsc_calibrate(const struct acpi_host *acpi, bool untouched)
     if (choice.index < 0)
         hv_panic("no clock to measure the TSC by: PM timer, HPET and PIT do not tick");
     measured_hz = measurements[choice.index].hz;
-    report(measurements, choice);
+    report(measurements, choice, untouched);
 }
 
 uint64_t tsc_hz(void)

@@ -6,10 +6,12 @@
  * Lock: none; boot core, the VM's VMCS current.
  */
 #include "arch/x86/vmx/lab_internal.h"
+#include "hv/arch_ops.h"
 #include "hv/format.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
 #include "hv/string.h"
+#include "x86/msr.h"
 
 #define MSR_BITMAP_WRITE_OFFSET 2048
 #define MSR_BITMAP_HIGH_OFFSET 1024
@@ -154,6 +156,28 @@ void lab_refuse(struct lab *lab, const char *why)
         *at = '\'';
 }
 
+/* Guests that are given registers of the core's own x2APIC send real interrupts with it. */
+static bool needs_local_apic(const struct lab_action *action)
+{
+    return action->kind == LAB_MSR && action->a >= MSR_IA32_X2APIC_BASE &&
+           action->a < MSR_IA32_X2APIC_BASE + 0x100;
+}
+
+static bool check_local_apic(struct lab *lab)
+{
+    const char *missing = arch_cannot_own_cores();
+
+    for (unsigned i = 0; missing && i < lab->variant->action_count; i++) {
+        if (needs_local_apic(&lab->variant->actions[i])) {
+            lab_refuse(lab, "its guest uses the core's own local APIC; that takes ");
+            hv_snprintf(lab->refusal + strlen(lab->refusal),
+                        sizeof(lab->refusal) - strlen(lab->refusal), "%s", missing);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool lab_check_needs(struct lab *lab)
 {
     struct vm_policy policy = vm_policy_default(VM_INTERRUPTS_VMM);
@@ -162,6 +186,8 @@ bool lab_check_needs(struct lab *lab)
     char text[sizeof(lab->refusal)];
     bool needs = false;
 
+    if (!check_local_apic(lab))
+        return false;
     for (unsigned i = 0; i < lab->variant->action_count; i++) {
         const struct lab_action *action = &lab->variant->actions[i];
         uint8_t *wish = action->kind == LAB_NEEDS ? vm_policy_wish(&policy, action->name) : NULL;

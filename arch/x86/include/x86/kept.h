@@ -60,7 +60,7 @@ struct kept_core {
     _Alignas(16) uint8_t fx[512]; /* x87 and SSE; the wider registers are volatile in UEFI's calls */
     uint64_t rsp;                 /* firmware's stack, for kept_return */
     uint64_t cr0, cr2, cr3, cr4, xcr0;
-    uint64_t efer, pat, debugctl, xss;
+    uint64_t efer, pat, debugctl, xss, spec_ctrl, tsx_ctrl;
     uint64_t fs_base, gs_base, kernel_gs_base, star, lstar, cstar, fmask;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip, tsc_aux;
     uint64_t dr0, dr1, dr2, dr3, dr6, dr7;
