@@ -34,6 +34,10 @@ $(foreach program,$(GUEST_PROGRAMS),$(eval $(call guest_program,$(program))))
 -include $(GUEST_LIB_OBJS:.o=.d)
 
 guests: $(GUEST_PROGRAMS:%=$(BUILD)/guest/%.elf)
+# EXIT_COST=N: what N cycles for each VM exit would make of it.
 bench:
-	tools/bench
-.PHONY: guests bench
+	tools/bench $(if $(EXIT_COST),--exit-cost $(EXIT_COST))
+# The last result of `make bench` as a picture.
+chart:
+	tools/chart
+.PHONY: guests bench chart
