@@ -83,7 +83,8 @@ static void save_msrs(struct kept_core *core, const struct abilities *can)
 
 static void restore_msrs(const struct kept_core *core, const struct abilities *can)
 {
-    wrmsr(MSR_IA32_DEBUGCTL, core->debugctl);
+    if (core->debugctl) /* the last VM exit has left 0 */
+        wrmsr(MSR_IA32_DEBUGCTL, core->debugctl);
     wrmsr(MSR_IA32_KERNEL_GS_BASE, core->kernel_gs_base);
     wrmsr(MSR_IA32_STAR, core->star);
     wrmsr(MSR_IA32_LSTAR, core->lstar);
