@@ -70,5 +70,6 @@ void xhci_device_ready(struct xhci *x);
 void xhci_hub_begin(struct xhci *x);
 void xhci_hub_report(struct xhci_device *hub, const uint8_t *report, size_t bytes);
 void xhci_hub_port_begin(struct xhci *x);
+void xhci_hub_disable_port(struct xhci *x, xhci_step *next);
 
 #endif

@@ -17,6 +17,7 @@
 #define TO_HUB 0xa0
 #define TO_PORT_READ 0xa3
 #define TO_PORT_WRITE 0x23
+#define FEATURE_ENABLE 1
 #define FEATURE_RESET 4
 #define FEATURE_POWER 8
 #define FEATURE_FIRST_CHANGE 16 /* C_PORT_CONNECTION; the others in the order of their bits */
@@ -171,6 +172,11 @@ static void look(struct xhci *x, unsigned code)
     } else {
         decide(x, status & STATUS_CONNECTED);
     }
+}
+
+void xhci_hub_disable_port(struct xhci *x, xhci_step *next)
+{
+    ask_port(x, HUB_CLEAR_FEATURE, FEATURE_ENABLE, next);
 }
 
 void xhci_hub_port_begin(struct xhci *x)

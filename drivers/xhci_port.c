@@ -93,6 +93,31 @@ static void look_again(struct xhci *x, const struct xhci_place *place)
         xhci_port_changed(x, place->root_port);
 }
 
+static void port_is_disabled(struct xhci *x, unsigned code)
+{
+    (void)code; /* if it is not, its device will be reset before it is spoken to */
+    xhci_job_done(x);
+}
+
+/* A device that is not spoken to any more must not hear what is meant for others: its address may be
+ * given to another one, and a device without one hears what goes to address 0. */
+static void disable_port(struct xhci *x, xhci_step *next)
+{
+    const struct xhci_place *place = &x->job.place;
+
+    if (place->hub && x->devices[place->hub].state == XHCI_DEVICE_READY) {
+        xhci_hub_disable_port(x, next);
+        return;
+    }
+    if (!place->hub) {
+        uint64_t address = port_address(x, place->root_port);
+        uint32_t now = xhci_read(x, address);
+        if (now != UINT32_MAX && (now & PORTSC_ENABLED))
+            xhci_write(x, address, (now & PORTSC_KEEP) | PORTSC_ENABLED);
+    }
+    next(x, CODE_SUCCESS);
+}
+
 void xhci_job_failed(struct xhci *x, const char *what)
 {
     struct xhci_place place = x->job.place;
@@ -103,7 +128,10 @@ void xhci_job_failed(struct xhci *x, const char *what)
     if (*tries < XHCI_TRIES && ++*tries == XHCI_TRIES)
         xhci_note(x, &place, what);
     look_again(x, &place);
-    xhci_job_done(x);
+    if (x->job.speed && !x->job.slot) /* was reset; where it has a slot, that comes with it */
+        disable_port(x, port_is_disabled);
+    else
+        xhci_job_done(x);
 }
 
 /* --- root ports --- */
@@ -194,13 +222,20 @@ static void slot_is_free(struct xhci *x, unsigned code)
     xhci_job_done(x);
 }
 
+static void disable_slot(struct xhci *x, unsigned code)
+{
+    (void)code; /* the port of a device that was pulled need not be disabled */
+    xhci_command(x, 0, TRB_TYPE(TRB_DISABLE_SLOT) | TRB_SLOT(x->job.slot), slot_is_free);
+}
+
 static bool free_gone(struct xhci *x)
 {
     for (unsigned i = 1; i <= x->slots; i++) {
         if (x->devices[i].state != XHCI_DEVICE_GONE)
             continue;
         x->job.slot = (uint8_t)i;
-        xhci_command(x, 0, TRB_TYPE(TRB_DISABLE_SLOT) | TRB_SLOT(i), slot_is_free);
+        x->job.place = x->devices[i].place;
+        disable_port(x, disable_slot);
         return true;
     }
     return false;

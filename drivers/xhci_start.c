@@ -115,7 +115,8 @@ static const char *find_registers(struct xhci *x)
         return "it does not answer";
     x->ports = HCSPARAMS1_PORTS(params);
     x->slots = (unsigned)hv_min_u64(HCSPARAMS1_SLOTS(params), XHCI_MAX_DEVICES);
-    if (length < CAP_MIN_LENGTH || head >> 16 < MIN_VERSION || x->slots == 0 || x->ports == 0 ||
+    if (length < CAP_MIN_LENGTH || length % 4 || head >> 16 < MIN_VERSION || x->slots == 0 ||
+        x->ports == 0 ||
         length + OP_PORTSC + (uint64_t)x->ports * OP_PORT_STRIDE > x->bytes ||
         doorbells + 4 * (x->slots + 1) > x->bytes || runtime + RT_BYTES > x->bytes)
         return "its registers make no sense";
