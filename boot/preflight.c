@@ -304,9 +304,10 @@ static void judge_acpi(const struct preflight_facts *facts, struct preflight_rep
             t & PREFLIGHT_ACPI_FADT ? "the usual interrupt controllers are assumed"
                                     : "power-off may not work");
     else
-        say(report, PREFLIGHT_FINE, "ACPI", "FADT, MADT%s%s%s",
+        say(report, PREFLIGHT_FINE, "ACPI", "FADT, MADT%s%s%s%s",
             t & PREFLIGHT_ACPI_HPET ? ", HPET" : "", t & PREFLIGHT_ACPI_MCFG ? ", MCFG" : "",
-            t & PREFLIGHT_ACPI_DMAR ? ", DMAR (VT-d)" : "");
+            t & PREFLIGHT_ACPI_DMAR ? ", DMAR (VT-d)" : "",
+            t & PREFLIGHT_ACPI_SPCR ? ", SPCR" : "");
 }
 
 static void judge_secure_boot(const struct preflight_facts *facts,
@@ -341,7 +342,8 @@ static void judge_serial(const struct preflight_facts *facts, struct preflight_r
     if (used > 0)
         say(report, PREFLIGHT_FINE, "serial", "%s", list);
     else
-        say(report, PREFLIGHT_DEGRADED, "serial", "no port answers: the console is the screen's");
+        say(report, PREFLIGHT_DEGRADED, "serial", "COM1 to COM4 do not answer; ACPI and PCI are "
+            "asked later; else the console is the screen's");
 }
 
 static void judge_screen(const struct preflight_facts *facts, struct preflight_report *report)
@@ -352,13 +354,16 @@ static void judge_screen(const struct preflight_facts *facts, struct preflight_r
             screen->height, (unsigned long long)screen->start);
     else if (any_serial(facts))
         say(report, PREFLIGHT_DEGRADED, "screen", "none that can be drawn on: serial only");
+    else if (facts->acpi_tables & PREFLIGHT_ACPI_SPCR)
+        say(report, PREFLIGHT_DEGRADED, "screen",
+            "none that can be drawn on: only the serial port that ACPI names, if it answers");
     else
         say(report, PREFLIGHT_STOPS, "screen",
             "neither a screen nor a serial port: nobody would ever see anything");
     if (!facts->keyboard_controller && !any_serial(facts))
         say(report, PREFLIGHT_DEGRADED, "keyboard",
-            "no PS/2 controller: guests can be watched, not typed to (look for 'USB legacy "
-            "support' in the firmware set-up)");
+            "no PS/2 controller: without a USB keyboard on an xHCI controller guests can be "
+            "watched, not typed to");
 }
 
 void preflight_decide(const struct preflight_facts *facts, struct preflight_report *report)

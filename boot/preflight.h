@@ -39,6 +39,7 @@ enum preflight_acpi {
     PREFLIGHT_ACPI_HPET = 1 << 2,
     PREFLIGHT_ACPI_MCFG = 1 << 3,
     PREFLIGHT_ACPI_DMAR = 1 << 4,
+    PREFLIGHT_ACPI_SPCR = 1 << 5,
 };
 
 struct preflight_facts {

@@ -28,7 +28,7 @@ static uint32_t table_bit(const uint8_t *table)
     } known[] = {
         { "FACP", PREFLIGHT_ACPI_FADT }, { "APIC", PREFLIGHT_ACPI_MADT },
         { "HPET", PREFLIGHT_ACPI_HPET }, { "MCFG", PREFLIGHT_ACPI_MCFG },
-        { "DMAR", PREFLIGHT_ACPI_DMAR },
+        { "DMAR", PREFLIGHT_ACPI_DMAR }, { "SPCR", PREFLIGHT_ACPI_SPCR },
     };
     for (unsigned i = 0; i < HV_ARRAY_COUNT(known); i++) {
         if (memcmp(table, known[i].signature, 4) == 0)

@@ -181,7 +181,7 @@ static const struct uart_place com2_slow = { HV_SPACE_PORT, 1, 1, 0x2f8, 12 };
 static void test_the_screen_alone_asks_nobody(void **state)
 {
     (void)state;
-    struct console_hardware hardware = { &pci, &in_memory, NULL };
+    struct console_hardware hardware = { &pci, &in_memory, NULL, NULL };
     info.config.console = CONFIG_CONSOLE_SCREEN;
     assert_int_equal(console_start_serial(&info), 0);
     console_find_serial(&info, &hardware);
@@ -193,7 +193,7 @@ static void test_the_screen_alone_asks_nobody(void **state)
 static void test_nobody_is_there(void **state)
 {
     (void)state;
-    struct console_hardware hardware = { &pci, &in_memory, NULL };
+    struct console_hardware hardware = { &pci, &in_memory, NULL, NULL };
     struct uart_place elsewhere = in_memory;
     assert_int_equal(console_start_serial(&info), 0);
     console_find_serial(&info, &hardware); /* SPCR promises a port that does not answer */
@@ -207,7 +207,7 @@ static void test_nobody_is_there(void **state)
 static void test_a_card(void **state)
 {
     (void)state;
-    struct console_hardware hardware = { &pci, NULL, NULL };
+    struct console_hardware hardware = { &pci, NULL, NULL, NULL };
     card_there = true;
     card_command = 0;
     console_find_serial(&info, &hardware);
@@ -229,7 +229,7 @@ static void test_legacy(void **state)
 static void test_firmwares_rate(void **state)
 {
     (void)state;
-    struct console_hardware hardware = { &pci, &com2_slow, NULL };
+    struct console_hardware hardware = { &pci, &com2_slow, NULL, NULL };
     console_find_serial(&info, &hardware);
     assert_int_equal(backends, 2);
     assert_int_equal(ports[0].dll, 12);
@@ -238,7 +238,7 @@ static void test_firmwares_rate(void **state)
 static void test_firmwares_port_in_memory(void **state)
 {
     (void)state;
-    struct console_hardware hardware = { &pci, &in_memory, &card_at };
+    struct console_hardware hardware = { &pci, &in_memory, &card_at, NULL };
     ports[1].present = true;
     console_find_serial(&info, &hardware);
     assert_int_equal(backends, 3);

@@ -305,6 +305,9 @@ static void test_firmware_and_consoles(void **state)
     f.acpi_tables = 31;
     decide(&f);
     assert_string_equal(line("ACPI"), "FADT, MADT, HPET, MCFG, DMAR (VT-d)");
+    f.acpi_tables = 63;
+    decide(&f);
+    assert_string_equal(line("ACPI"), "FADT, MADT, HPET, MCFG, DMAR (VT-d), SPCR");
     f = good();
     f.serial[0] = false;
     f.serial[2] = f.serial[3] = true;
@@ -321,6 +324,9 @@ static void test_firmware_and_consoles(void **state)
     f.framebuffer.format = BOOT_PIXEL_NONE;
     decide(&f);
     assert_true(line_is("screen", PREFLIGHT_STOPS));
+    f.acpi_tables |= PREFLIGHT_ACPI_SPCR;
+    decide(&f);
+    assert_true(line_is("screen", PREFLIGHT_DEGRADED));
     f.serial[1] = true;
     only(&f, PREFLIGHT_DEGRADED, "screen");
 }
