@@ -3,6 +3,7 @@
 #   make unit       build and run the unit tests (ASan, UBSan)
 #   make fuzz-short / make fuzz
 #   make check      everything (tools/check); make check-long: the whole matrix of system tests
+#   make usb        an image for a USB stick; make sign KEY=... CERT=...: for Secure Boot
 #   make explain    every case of the VM-entry checks against Bochs (tools/explain)
 BUILD   := build
 CC      := gcc
@@ -176,10 +177,13 @@ run:
 explain: $(BUILD)/BOOTX64.EFI
 	tools/explain $(EXPLAIN_ARGUMENTS)
 usb: $(BUILD)/BOOTX64.EFI
-	tools/usb
+	tools/usb $(if $(KEY)$(CERT),--key "$(KEY)" --cert "$(CERT)")
+# For Secure Boot: build/signed/BOOTX64.EFI, and the certificate as firmware wants it.
+sign: $(BUILD)/BOOTX64.EFI
+	tools/sign --key "$(KEY)" --cert "$(CERT)"
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check check-long run explain usb clean
+.PHONY: all unit unit-build fuzz fuzz-build fuzz-short check check-long run explain usb sign clean
 .DELETE_ON_ERROR:
 -include $(OBJS:.o=.d) $(BUILD)/gen/offsets.inc.d

@@ -27,8 +27,10 @@ static EFI_STATUS volume_find(struct boot *boot, EFI_LOADED_IMAGE **loaded,
         *loaded = NULL;
     if (!*loaded || !(*loaded)->DeviceHandle)
         return EFI_NOT_FOUND;
-    return boot->services->HandleProtocol((*loaded)->DeviceHandle, &file_system_guid,
-                                          (void **)volume);
+    status = boot->services->HandleProtocol((*loaded)->DeviceHandle, &file_system_guid,
+                                            (void **)volume);
+    /* The handle of a device that is gone is no handle any more. */
+    return status == EFI_INVALID_PARAMETER ? EFI_NO_MEDIA : status;
 }
 
 EFI_STATUS boot_volume_root(struct boot *boot, EFI_FILE_PROTOCOL **root)
@@ -49,6 +51,9 @@ bool boot_volume_open(struct boot *boot)
         return boot_refuse(boot, "firmware does not say from which volume Trapline was started; "
                                  "start it from a FAT volume that also holds \\%s",
                            BOOT_CONFIG_FILE);
+    if (status == EFI_NO_MEDIA)
+        return boot_refuse(boot, "the stick, or the disk, that Trapline was started from is no "
+                                 "longer there");
     if (EFI_ERROR(status))
         return boot_refuse(boot, "the device that Trapline was started from has no file system "
                                  "that firmware can read (%s); start it from a FAT volume",

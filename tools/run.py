@@ -92,6 +92,12 @@ def parse_arguments():
     add("--efi", default=os.path.join(BUILD, "BOOTX64.EFI"), metavar="FILE",
         help="the EFI program to start (default: build/BOOTX64.EFI)")
     add("--bochs", metavar="PATH", help="the Bochs to use (default: the one on the path)")
+    add("--image", metavar="FILE", help="start from this disk image instead of making one")
+    add("--stick", action="store_true", help="the disk is a USB stick (QEMU)")
+    add("--read-only", action="store_true", help="a USB stick that can't be written to (QEMU)")
+    add("--secure-boot", action="store_true",
+        help="firmware with Secure Boot on, which accepts what tools/sign --test-key signed (QEMU)")
+    add("--monitor", metavar="SOCKET", help="QEMU's own monitor, on a socket of that name")
     add("--stay", action="store_true",
         help="when Trapline goes back to firmware, stay with it")
     add("--shell", metavar="FILE",
@@ -143,6 +149,10 @@ def build(options, parsed):
 
 
 def make_image(options, work):
+    if options.image:
+        if not os.path.isfile(options.image):
+            fail(f"--image {options.image}: no such file")
+        return options.image
     folders = [os.path.dirname(os.path.abspath(options.config)), *options.path,
                os.path.join(BUILD, "guest", options.kernel), os.path.join(BUILD, "guest")]
     files = diskimage.collect(options.config, folders, options.allow_missing)
@@ -181,7 +191,8 @@ def choose_settings(options, parsed, interactive):
         needed = sum(parsed.memory_bytes) // emulator.MB + 384
         memory = min(max(1024, -(-needed // 256) * 256), 3072)
     wall = interactive if options.clock == "auto" else options.clock == "wall"
-    return emulator.Settings(cpus, memory, options.cpu_model, wall, options.ips)
+    return emulator.Settings(cpus, memory, options.cpu_model, wall, options.ips, options.stick,
+                             options.read_only, options.secure_boot, options.monitor)
 
 
 # --- running -----------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ class Test:
     status    the exit status that tools/run must give (its --help lists them)
     expect    regular expressions that the serial output must match, in this order
     reject    regular expressions that it must not match
-    dialogue  pairs (pattern, keys): wait for the pattern, then type the keys
+    dialogue  pairs (pattern, keys): wait for the pattern, then type the keys, or call them with
+              the folder of the run
     until     a regular expression that ends the run with status 0
     host      bochs, tcg, kvm or auto
     files     {name: bytes, or path, or a function that makes the bytes}: files for the config,
@@ -48,20 +49,22 @@ class Test:
     volume    a function that gets the path of the boot volume's image after the run and returns
               what is wrong with it, or None
     limit_s   the time limit: seconds of processor time of the emulator, on a slow machine
+    image     a function that gets the path of the disk image that was made, and changes it
     long      only in the long run (tools/check --long)
+    arguments more of them for tools/run; {folder} stands for the folder of the run
     needs     None, or "kvm": where nested KVM can't be used the test is skipped, and says why
     """
 
     def __init__(self, name, config, status=0, expect=(), reject=(), dialogue=(), until=None,
                  host="bochs", cpus=None, memory=None, cpu_model=None, kernel=None, files=None,
                  limit_s=240, long=False, needs=None, arguments=(), check=None, efi=None,
-                 shell=None, volume=None):
+                 shell=None, volume=None, image=None):
         self.name, self.config, self.status = name, config, status
         self.expect, self.reject, self.dialogue, self.until = expect, reject, dialogue, until
         self.host, self.cpus, self.memory, self.cpu_model = host, cpus, memory, cpu_model
         self.kernel, self.files, self.limit_s = kernel, files or {}, limit_s
         self.long, self.needs, self.arguments = long, needs, list(arguments)
-        self.check, self.efi = check, efi
+        self.check, self.efi, self.image = check, efi, image
         self.shell, self.volume = shell, volume
 
 
@@ -91,17 +94,33 @@ def command(test, folder, options):
             "--timeout", str(patient_s(test)), "--cpu-timeout", str(test.limit_s)]
     # A folder that survives, so that the emulator's own log is there when the test fails.
     argv += ["--keep", os.path.join(folder, "machine")]
+    efi = os.path.join(folder, test.efi) if test.efi else options.efi
     for name, value in (("--cpus", test.cpus), ("--memory", test.memory),
                         ("--cpu-model", test.cpu_model), ("--kernel", test.kernel),
-                        ("--until", test.until), ("--efi", test.efi and os.path.join(folder, test.efi)
-                         or options.efi)):
+                        ("--until", test.until), ("--efi", efi),
+                        ("--image", changed_image(test, folder, efi))):
         if value is not None:
             argv += [name, str(value)]
     if test.shell is not None:
         argv += ["--shell", os.path.join(folder, "startup.nsh"), "--stay"]
     if options.bochs and test.host == "bochs":
         argv += ["--bochs", options.bochs]
-    return argv + test.arguments
+    return argv + [argument.replace("{folder}", folder) for argument in test.arguments]
+
+
+def changed_image(test, folder, efi):
+    """The disk image, made as tools/run makes it, and then what happened to it."""
+    if not test.image:
+        return None
+    path = os.path.join(folder, "changed.img")
+    argv = [os.path.join(TOP, "tools", "image"), "--output", path,
+            "--config", os.path.join(folder, "trapline.cfg")] + (["--efi", efi] if efi else [])
+    done = subprocess.run(argv, check=False, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise Failure(done.stdout)
+    test.image(path)
+    return path
 
 
 def prepare(test):
@@ -155,7 +174,10 @@ def run_dialogue(test, argv, folder):
             for pattern, keys in test.dialogue:
                 child.expect(pattern)
                 seen += 1
-                child.send(keys)
+                if callable(keys):
+                    keys(folder)
+                else:
+                    child.send(keys)
             child.expect(pexpect.EOF)
         except pexpect.TIMEOUT:
             raise Failure(f"waited in vain for '{test.dialogue[seen][0]}'"
@@ -214,8 +236,8 @@ def tail(folder):
 def run_one(test, options):
     """Returns None if the test passed, else the reason; and the folder of the run."""
     folder = prepare(test)
-    argv = command(test, folder, options)
     try:
+        argv = command(test, folder, options)
         runner = run_dialogue if test.dialogue else run_scripted
         status = runner(test, argv, folder)
         judge(test, status, read_text(os.path.join(folder, "serial.log")))
@@ -226,6 +248,8 @@ def run_one(test, options):
         return str(problem).strip(), folder
     # Images are large and can be made again; what was said is kept.
     shutil.rmtree(os.path.join(folder, "machine"), ignore_errors=True)
+    if test.image:
+        os.unlink(os.path.join(folder, "changed.img"))
     return None, folder
 
 

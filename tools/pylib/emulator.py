@@ -17,6 +17,8 @@ OVMF_2M_PAIRS = (("/usr/share/OVMF/OVMF_VARS.fd", "/usr/share/OVMF/OVMF_CODE.fd"
                  ("/usr/share/edk2/ovmf/OVMF_VARS.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd"))
 OVMF_4M_PAIRS = (("/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_CODE_4M.fd"),
                  ("/usr/share/edk2/x64/OVMF_VARS.4m.fd", "/usr/share/edk2/x64/OVMF_CODE.4m.fd"))
+# Secure Boot is on, and accepts what is signed with the key that the package publishes for tests.
+OVMF_SECURE = ("/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd", "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
 
 
 class EmulatorError(Exception):
@@ -26,10 +28,14 @@ class EmulatorError(Exception):
 class Settings:
     """What is wanted of a machine, whichever it is."""
 
-    def __init__(self, cpus=1, memory_mb=1024, cpu_model=None, wall_clock=False, ips=None):
+    def __init__(self, cpus=1, memory_mb=1024, cpu_model=None, wall_clock=False, ips=None,
+                 stick=False, read_only=False, secure_boot=False, monitor=None):
         self.cpus, self.memory_mb, self.cpu_model = cpus, memory_mb, cpu_model
         self.wall_clock = wall_clock
         self.ips = ips
+        self.stick, self.read_only = stick or read_only, read_only
+        self.secure_boot = secure_boot
+        self.monitor = monitor
 
 
 class Firmware:
@@ -117,6 +123,11 @@ class Bochs:
                 if re.fullmatch(r"[a-z0-9_]+", line.strip())]
 
     def _check(self, settings):
+        for wanted, name in ((settings.stick, "--stick and --read-only"),
+                             (settings.secure_boot, "--secure-boot"),
+                             (settings.monitor, "--monitor")):
+            if wanted:
+                raise EmulatorError(f"{name}: QEMU has that, {self.name} has not")
         if settings.cpus not in (1, 2, 4, 8):
             raise EmulatorError(f"--cpus {settings.cpus}: {self.name} has 1, 2, 4 or 8 processors")
         limit = 3072 if self.version < (3, 0) else 4096
@@ -219,18 +230,41 @@ class Qemu:
         self.name = "QEMU %d.%d" % self.version + (" with KVM" if kind == "kvm" else
                                                   " (TCG, no VT-x)")
 
+    @staticmethod
+    def _firmware(settings, work):
+        if not settings.secure_boot:
+            firmware = find_firmware((2, 4))
+            if not firmware:
+                raise EmulatorError("OVMF is missing (package ovmf); tools/setup run installs it")
+            return ["-machine", "q35", "-bios", firmware.as_file(work)]
+        variables, code = OVMF_SECURE
+        if not all(map(os.path.isfile, OVMF_SECURE)):
+            raise EmulatorError("--secure-boot: " + " and ".join(OVMF_SECURE) + " are needed; "
+                                "Debian's package ovmf has them")
+        copy = os.path.join(work, "variables.fd")
+        shutil.copyfile(variables, copy)
+        # Only firmware in system-management mode may write to the flash.
+        return ["-machine", "q35,smm=on",
+                "-global", "driver=cfi.pflash01,property=secure,value=on",
+                "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
+                "-drive", f"if=pflash,format=raw,unit=1,file={copy}"]
+
+    @staticmethod
+    def _disk(settings, image):
+        read_only = ",readonly=on" if settings.read_only else ""
+        drive = ["-drive", f"file={image},format=raw,if=none,id=boot{read_only}"]
+        if not settings.stick:
+            return drive + ["-device", "ide-hd,drive=boot"]
+        return drive + ["-device", "qemu-xhci", "-device", "usb-storage,id=stick,drive=boot"]
+
     def plan(self, settings, image, work, serial_port):
-        firmware = find_firmware((2, 4))
-        if not firmware:
-            raise EmulatorError("OVMF is missing (package ovmf); tools/setup run installs it")
-        argv = [self.path, "-machine", "q35", "-accel", self.kind,
+        monitor = f"unix:{settings.monitor},server=on,wait=off" if settings.monitor else "none"
+        argv = [self.path, *self._firmware(settings, work), "-accel", self.kind,
                 "-m", str(settings.memory_mb), "-smp", str(settings.cpus),
-                "-bios", firmware.as_file(work),
-                "-drive", f"file={image},format=raw,if=none,id=boot",
-                "-device", "ide-hd,drive=boot",
+                *self._disk(settings, image),
                 "-chardev", f"socket,id=com1,host=127.0.0.1,port={serial_port}",
                 "-serial", "chardev:com1",
-                "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot"]
+                "-nic", "none", "-display", "none", "-monitor", monitor, "-no-reboot"]
         model = settings.cpu_model or ("host" if self.kind == "kvm" else None)
         if model:
             argv += ["-cpu", model]
