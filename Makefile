@@ -38,7 +38,7 @@ $(BUILD)/obj/%.o: CFLAGS += -Os
 QUICK := $(addprefix arch/x86/apic/,lapic lapic_irq lapic_timer) arch/x86/mm/guest_walk \
          $(addprefix arch/x86/emul/,address alu decode execute registers) \
          $(addprefix arch/x86/vmx/,apic apicv event exit_basic exit_cr exit_io exit_memory guest_% hot% msr \
-                                   own_core% run stats switch warm) \
+                                   own_core% run stats switch thin_hot warm) \
          $(addprefix vmm/core/,bus core timer_queue vm_clock) vmm/lib/range_map vmm/lib/string \
          $(addprefix vmm/devices/,acpi_pm ioapic pic8259 uart16550)
 $(QUICK:%=$(BUILD)/obj/%.o): CFLAGS += -O2
@@ -55,7 +55,7 @@ $(BUILD)/obj/%.o: %.c
 
 # Of the registers that a function may change, entry.asm saves only RAX, RBX, RCX, RDX and RDI around
 # the hot way: the others are kept by it.
-$(patsubst %,$(BUILD)/obj/arch/x86/vmx/%.o,hot hot_recorded): \
+$(patsubst %,$(BUILD)/obj/arch/x86/vmx/%.o,hot hot_recorded thin_hot): \
     CFLAGS += -fcall-saved-rsi -fcall-saved-r8 -fcall-saved-r9 -fcall-saved-r10 -fcall-saved-r11
 
 # The console's font comes out of a Debian font package.
@@ -128,6 +128,14 @@ $(BUILD)/unpack.so: $(UNPACK_OBJS) boot/trapline.lds
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
 $(BUILD)/BOOTX64.EFI: $(BUILD)/unpack.so
 	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
+
+# Runs in the operating system that runs in thin mode (docs/thin.md).
+$(BUILD)/trapctl: guest/linux/trapctl.c arch/x86/include/x86/thin.h arch/x86/include/x86/trace.h arch/x86/vmx/exits.def
+	@mkdir -p $(@D)
+	@echo '  CC    $@'
+	@$(CC) -std=gnu17 -O2 -s -static $(WARN) -Ivmm/include -Iarch/x86/include -I. $< -o $@
+trapctl: $(BUILD)/trapctl
+.PHONY: trapctl
 
 include guest/guest.mk
 include guest/lab/lab.mk

@@ -8,6 +8,7 @@
  */
 #include "boot/keep.h"
 #include "boot/menu_screen.h"
+#include "boot/thin.h"
 #include "boot/uefi.h"
 #include "hv/format.h"
 #include "hv/string.h"
@@ -68,11 +69,21 @@ static bool prepare(struct boot *boot, bool config_read)
     boot->info->start_page = boot_allocate_low_page(boot);
     if (!boot_check_machine(boot, config_read ? NULL : refusal))
         return false;
-    if (boot->info->config.mode == CONFIG_MODE_PREFLIGHT)
+    if (boot->info->config.mode != CONFIG_MODE_GUESTS)
         return true;
     if (!boot_load_files(boot) || !create_stack(boot))
         return false;
     boot_volume_close(boot);
+    return true;
+}
+
+/* Everything behind boot_thin runs in the guest, and nothing but the next program is left to do. */
+static bool start_thin(struct boot *boot)
+{
+    if (!boot_thin(boot))
+        return false;
+    boot->is_guest = true;
+    boot->guest_status = boot_next(boot);
     return true;
 }
 
@@ -84,6 +95,8 @@ static bool start(struct boot *boot, bool config_read)
         return false;
     if (boot->info->config.mode == CONFIG_MODE_PREFLIGHT)
         return true;
+    if (boot->info->config.mode == CONFIG_MODE_THIN)
+        return start_thin(boot);
     give_times(boot);
     if (boot->info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE)
         return boot_keep_run(boot);
@@ -124,6 +137,8 @@ static EFI_STATUS finish(struct boot *boot, bool done)
     /* Who starts a run from a shell wants the shell's prompt behind it. */
     bool hold = !done || boot->info->config.mode == CONFIG_MODE_PREFLIGHT;
     give_back(boot, 0);
+    if (boot->is_guest)
+        return boot->guest_status;
     if (hold)
         hold_screen(boot);
     return done ? EFI_SUCCESS : EFI_LOAD_ERROR;
@@ -160,7 +175,8 @@ static void start_entry(struct boot *boot, struct menu_screen *screen,
         hv_snprintf(message, MENU_MESSAGE_BYTES, "%s: refused: %s", entry->title, boot->reason);
     if (!done && !boot->reason_printed)
         boot_print(boot, "\nTRAPLINE: refused: %s\n", boot->reason);
-    hold_screen(boot);
+    if (!boot->is_guest)
+        hold_screen(boot);
 }
 
 /* Until it is left, or something takes the machine over for good. The clock runs once only: a
@@ -175,6 +191,8 @@ static EFI_STATUS run_menu(struct boot *boot, struct menu_screen *screen)
     give_back(boot, 1);
     while ((entry = menu_screen_ask(boot, screen)) != NULL) {
         start_entry(boot, screen, entry);
+        if (boot->is_guest)
+            return finish(boot, true);
         give_back(boot, 1);
     }
     give_back(boot, 0);

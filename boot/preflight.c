@@ -198,10 +198,15 @@ static void judge_needs(const struct vmx_caps *caps, struct preflight_report *re
                 "Westmere, 2010, and some hypervisors below lack it)");
 }
 
-/* The same function decides when a guest is made: what it would refuse then is said now. */
-static void judge_controls(const struct vmx_caps *caps, struct preflight_report *report)
+static bool is_thin(const struct preflight_facts *facts)
 {
-    struct vm_policy policy = vm_policy_default(VM_INTERRUPTS_VMM);
+    return facts->config && facts->config->mode == CONFIG_MODE_THIN;
+}
+
+/* The same function decides when a guest is made: what it would refuse then is said now. */
+static void judge_controls(const struct vmx_caps *caps, bool thin, struct preflight_report *report)
+{
+    struct vm_policy policy = thin ? vm_policy_thin() : vm_policy_default(VM_INTERRUPTS_VMM);
     struct vmx_controls controls;
     struct vmx_refusal why;
     char text[PREFLIGHT_TEXT_BYTES];
@@ -252,7 +257,7 @@ static void judge_tsc(const struct preflight_facts *facts, struct preflight_repo
 static void judge_memory(const struct preflight_facts *facts, struct preflight_report *report)
 {
     uint64_t wanted = OWN_BYTES;
-    for (unsigned i = 0; facts->config && i < facts->config->vm_count; i++)
+    for (unsigned i = 0; facts->config && !is_thin(facts) && i < facts->config->vm_count; i++)
         wanted += facts->config->vms[i].memory_bytes;
     if (wanted > facts->free_bytes)
         say(report, PREFLIGHT_STOPS, "memory",
@@ -272,6 +277,10 @@ static void judge_config(const struct preflight_facts *facts, struct preflight_r
     unsigned vcpus = 0;
     if (!config) {
         say(report, PREFLIGHT_STOPS, "configuration", "%s", facts->config_refusal);
+        return;
+    }
+    if (is_thin(facts)) {
+        say(report, PREFLIGHT_FINE, "configuration", "thin mode: the machine itself is the guest");
         return;
     }
     if (config->vm_count == 0) {
@@ -375,7 +384,7 @@ void preflight_decide(const struct preflight_facts *facts, struct preflight_repo
         judge_cores(facts, report);
         struct vmx_caps caps = common_caps(facts, report);
         judge_needs(&caps, report);
-        judge_controls(&caps, report);
+        judge_controls(&caps, is_thin(facts), report);
         judge_wants(&caps, report);
     }
     judge_tsc(facts, report);

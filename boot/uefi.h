@@ -31,6 +31,8 @@ struct boot {
     /* Everything that is given back when the machine stays with the firmware. */
     struct boot_allocation allocations[BOOT_MOST_ALLOCATIONS];
     unsigned allocation_count;
+    bool is_guest; /* thin mode: this code runs in the guest now */
+    EFI_STATUS guest_status; /* what firmware is told then */
     uint64_t start_tsc, unpacked_tsc, files_ticks; /* struct boot_info */
     bool by_menu; /* the menu comes again when this is over */
     char reason[BOOT_REASON_BYTES]; /* why the start was refused: one sentence */

@@ -7,6 +7,7 @@
  */
 #include <efi.h>
 
+#include "boot/memory_attributes.h"
 #include "boot/unpack/inflate.h"
 #include "hv/boot_info.h"
 #include "hv/string.h"
@@ -25,17 +26,6 @@ struct unpack_image {
 
 extern const struct unpack_image unpack_image;
 extern const uint8_t unpack_payload[];
-
-/* gnu-efi has no declaration of this protocol. */
-struct memory_attributes {
-    EFI_STATUS(EFIAPI *get)(struct memory_attributes *, EFI_PHYSICAL_ADDRESS, UINT64, UINT64 *);
-    EFI_STATUS(EFIAPI *set)(struct memory_attributes *, EFI_PHYSICAL_ADDRESS, UINT64, UINT64);
-    EFI_STATUS(EFIAPI *clear)(struct memory_attributes *, EFI_PHYSICAL_ADDRESS, UINT64, UINT64);
-};
-
-#define EFI_MEMORY_RO 0x20000ull
-#define MEMORY_ATTRIBUTE_PROTOCOL \
-    { 0xf4560cf6, 0x40ec, 0x4b4a, { 0xa1, 0x92, 0xbf, 0x1d, 0x57, 0xd0, 0xb1, 0x89 } }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 

@@ -111,6 +111,19 @@ static void test_explain(void **state)
     refuse("explain =\n", 0, "no [vm NAME] section", "at least one, with its 'kernel = FILE'");
 }
 
+static void test_thin(void **state)
+{
+    (void)state;
+    accept("mode = thin\n");
+    assert_int_equal(config.mode, CONFIG_MODE_THIN);
+    assert_string_equal(config.boot, "");
+    accept("mode = thin\nboot = \\EFI\\debian\\shimx64.efi\nboot-options = a=b # c\n");
+    assert_string_equal(config.boot, "\\EFI\\debian\\shimx64.efi");
+    assert_string_equal(config.boot_options, "a=b # c");
+    accept("mode = thin\n[vm a]\nkernel = k\n");
+    refuse("mode = thin\nboot =\n", 2, "'boot' without a value", "a file's name");
+}
+
 static void test_preflight_alone(void **state)
 {
     (void)state;
@@ -120,7 +133,7 @@ static void test_preflight_alone(void **state)
     accept("mode = preflight\n[vm a]\nkernel = k\n");
     assert_int_equal(config.vm_count, 1);
     refuse("mode = guests\n", 0, "no [vm NAME] section", "at least one, with its 'kernel = FILE'");
-    refuse("mode = check\n", 1, "mode = check", "guests | preflight");
+    refuse("mode = check\n", 1, "mode = check", "guests | thin | preflight");
 }
 
 static void test_menu(void **state)
@@ -402,7 +415,9 @@ static void test_unknown_keys_and_suggestions(void **state)
                 "the unknown key 'a_key_that_is_longer_than_any'",
                 "one of: vcpus memory kernel initrd cmdline module interrupts halt-poll platform paravirt latches trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
-    refuse("foo = auto\n", 1, "the unknown key 'foo'", "one of: console on-exit mode menu mitigations lab experiment explain");
+    refuse("fuzzy = auto\n", 1, "the unknown key 'fuzzy'",
+           "one of: console on-exit mode menu mitigations boot boot-options lab experiment explain");
+    refuse("bot = a.efi\n", 1, "the unknown key 'bot'", "'boot' perhaps");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");
     refuse_line("console = auto", "the key 'console'",
                 "this key before the first section");
@@ -530,6 +545,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_designs_example),
+        cmocka_unit_test(test_thin),
         cmocka_unit_test(test_preflight_alone),
         cmocka_unit_test(test_menu),
         cmocka_unit_test(test_menus_with_mistakes),

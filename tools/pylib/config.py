@@ -9,10 +9,11 @@ import re
 
 
 class Mention:
-    """A file that the config names: the line, the key and the path as written there."""
+    """A file that the config names: the line, the key and the path as written there. `required`:
+    without it Trapline cannot start; else it may lie on another volume."""
 
-    def __init__(self, line, key, path):
-        self.line, self.key, self.path = line, key, path
+    def __init__(self, line, key, path, required=True):
+        self.line, self.key, self.path, self.required = line, key, path, required
 
 
 class Config:
@@ -40,6 +41,11 @@ class Config:
             return
         if key in ("kernel", "initrd", "lab") or (key == "config" and self._in_menu):
             self.mentions.append(Mention(number, key, value))
+        elif key == "boot":
+            self.mentions.append(Mention(number, key, value, required=False))
+        elif key == "boot-options":
+            self.mentions += [Mention(number, key, path, required=False)
+                              for path in re.findall(r"(?:^|\s)initrd=(\S+)", value)]
         elif key == "module":
             self.mentions.append(Mention(number, key, value.split()[0]))
         elif key == "vcpus" and value.isdigit():

@@ -57,10 +57,10 @@ def collect_from(config_path, folders, files, missing):
     parsed = config_file.read_config(config_path)
     for mention in parsed.mentions:
         found = find_file(mention.path, folders)
-        if not found:
+        if not found and mention.required:
             missing.append(f"{config_path}:{mention.line}: {mention.key} = {mention.path}: "
                            "no such file; looked in " + ", ".join(folders))
-        elif volume_path(mention.path) not in files:
+        elif found and volume_path(mention.path) not in files:
             files[volume_path(mention.path)] = found
             if mention in parsed.entries:
                 collect_from(found, folders, files, missing)

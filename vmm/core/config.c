@@ -416,7 +416,7 @@ static bool check_whole(struct config_parser *parser, size_t bytes)
     if (config->lab[0] && config->explain[0])
         return config_refuse(parser, "one of them", "both 'lab' and 'explain'");
     if (config->vm_count || config->menu.count || instead_of_vms(config) ||
-        config->mode == CONFIG_MODE_PREFLIGHT)
+        config->mode != CONFIG_MODE_GUESTS)
         return true;
     return refuse_nothing(parser, bytes);
 }

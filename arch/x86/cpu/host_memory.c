@@ -151,7 +151,7 @@ static uint64_t host_cr4(void)
     return cr4;
 }
 
-void host_paging_load(void)
+void host_paging_enter(void)
 {
     /* NXE before CR3: the new tables have XD set, which is a reserved bit without it. WP only
      * after CR3: firmware's own tables may forbid writing what we have yet to write. */
@@ -163,6 +163,11 @@ void host_paging_load(void)
     write_cr4(host_cr4());                  /* without PGE: drops firmware's global translations */
     write_cr3(machine_pt.root);
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
+}
+
+void host_paging_load(void)
+{
+    host_paging_enter();
     if (host_cr4() & CR4_OSXSAVE)
         xsetbv(0, XCR0_X87 | XCR0_SSE);
 }

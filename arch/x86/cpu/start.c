@@ -121,6 +121,16 @@ static void check_processor(void)
         hv_panic("the processor offers no execute-disable; firmware may have switched it off");
 }
 
+void arch_start_thin(const struct boot_info *info)
+{
+    panic_init(info->image.text_start, info->image.text_bytes);
+    check_hand_over(info);
+    check_processor();
+    handed_over = info;
+    host_memory_init(info);
+    idt_build();
+}
+
 void arch_entry(struct boot_info *info)
 {
     struct percpu *cpu;

@@ -105,6 +105,8 @@ static void take_nmi(struct trap_frame *frame)
     cpu->nmi_count++;
     __atomic_store_n(&cpu->nmi_pending, 1, __ATOMIC_RELEASE);
     take_kick(cpu, frame);
+    if (cpu->on_nmi)
+        cpu->on_nmi(cpu);
 }
 
 void trap_dispatch(struct trap_frame *frame)

@@ -83,6 +83,19 @@ static void core_set_registers(const struct vmx_caps *caps)
         wrmsr(MSR_IA32_XSS, 0);
 }
 
+static void core_set_all(const struct vmx_caps *caps)
+{
+    vmx_spec_core_share();
+    core_set_registers(caps);
+}
+
+/* CR0.CD and NW are as the guest has them; XCR0 and IA32_XSS stay its own. */
+static void core_set_registers_thin(const struct vmx_caps *caps)
+{
+    write_cr0((read_cr0() | caps->cr0_fixed0) & caps->cr0_fixed1);
+    write_cr4((read_cr4() | CR4_VMXE | caps->cr4_fixed0) & caps->cr4_fixed1);
+}
+
 static enum hv_err core_vmxon(const struct vmx_caps *caps)
 {
     hpa_t region;
@@ -128,7 +141,7 @@ static enum hv_err core_share_caps(const struct vmx_caps *caps)
     return err;
 }
 
-enum hv_err vmx_core_enable(const char **why)
+static enum hv_err enable(const char **why, void (*set_registers)(const struct vmx_caps *caps))
 {
     struct vmx_caps caps;
     enum hv_err err;
@@ -144,8 +157,7 @@ enum hv_err vmx_core_enable(const char **why)
     err = core_share_caps(&caps);
     if (err != HV_OK)
         return err;
-    vmx_spec_core_share();
-    core_set_registers(&caps);
+    set_registers(&caps);
     *why = "VMXON failed";
     err = core_vmxon(&caps);
     if (err != HV_OK)
@@ -166,4 +178,14 @@ void vmx_core_disable(void)
     if (vmxoff() != VMX_OK)
         hv_panic("core %u: VMXOFF failed", this_cpu()->index);
     write_cr4(read_cr4() & ~CR4_VMXE);
+}
+
+enum hv_err vmx_core_enable(const char **why)
+{
+    return enable(why, core_set_all);
+}
+
+enum hv_err vmx_core_enable_thin(const char **why)
+{
+    return enable(why, core_set_registers_thin);
 }

@@ -2,7 +2,7 @@
  * Offsets for entry.asm: each is the size of an array, which the build reads from the object file,
  * so that no number is typed by hand. Not compiled into the program.
  */
-#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/thin_internal.h"
 #include "x86/descriptors.h"
 #include "x86/speculation.h"
 
@@ -54,3 +54,44 @@ OFFSET(REASON_IO_INSTRUCTION, VMEXIT_IO_INSTRUCTION);
 OFFSET(REASON_WRMSR, VMEXIT_WRMSR);
 OFFSET(WARM_REFUSED, VMX_WARM_REFUSED);
 OFFSET(RESULT_ENTRY_FAILED, VMX_ENTRY_FAILED);
+
+/* thin_leave.asm */
+#define LEAVE_GPR_OFFSET(reg, index)                                                               \
+    OFFSET(THIN_LEAVE_##reg, offsetof(struct thin_leave, gprs) + 8 * (index))
+#define LEAVE_SELECTOR_OFFSET(reg, index)                                                          \
+    OFFSET(THIN_LEAVE_##reg, offsetof(struct thin_leave, selector) + 4 * (index))
+LEAVE_GPR_OFFSET(rcx, X86_RCX);
+LEAVE_GPR_OFFSET(rbx, X86_RBX);
+LEAVE_GPR_OFFSET(rsp, X86_RSP);
+LEAVE_GPR_OFFSET(rbp, X86_RBP);
+LEAVE_GPR_OFFSET(rsi, X86_RSI);
+LEAVE_GPR_OFFSET(rdi, X86_RDI);
+LEAVE_GPR_OFFSET(r8, X86_R8);
+LEAVE_GPR_OFFSET(r9, X86_R9);
+LEAVE_GPR_OFFSET(r10, X86_R10);
+LEAVE_GPR_OFFSET(r11, X86_R11);
+LEAVE_GPR_OFFSET(r12, X86_R12);
+LEAVE_GPR_OFFSET(r13, X86_R13);
+LEAVE_GPR_OFFSET(r14, X86_R14);
+LEAVE_GPR_OFFSET(r15, X86_R15);
+LEAVE_SELECTOR_OFFSET(ES, 0);
+LEAVE_SELECTOR_OFFSET(CS, 1);
+LEAVE_SELECTOR_OFFSET(SS, 2);
+LEAVE_SELECTOR_OFFSET(DS, 3);
+LEAVE_SELECTOR_OFFSET(FS, 4);
+LEAVE_SELECTOR_OFFSET(GS, 5);
+LEAVE_SELECTOR_OFFSET(LDTR, 6);
+LEAVE_SELECTOR_OFFSET(TR, 7);
+OFFSET(THIN_LEAVE_CR0, offsetof(struct thin_leave, cr0));
+OFFSET(THIN_LEAVE_CR4, offsetof(struct thin_leave, cr4));
+OFFSET(THIN_LEAVE_CR3, offsetof(struct thin_leave, cr3));
+OFFSET(THIN_LEAVE_GUEST_CR3, offsetof(struct thin_leave, guest_cr3));
+OFFSET(THIN_LEAVE_DR7, offsetof(struct thin_leave, dr7));
+OFFSET(THIN_LEAVE_RFLAGS, offsetof(struct thin_leave, rflags));
+OFFSET(THIN_LEAVE_FS_BASE, offsetof(struct thin_leave, fs_base));
+OFFSET(THIN_LEAVE_GS_BASE, offsetof(struct thin_leave, gs_base));
+OFFSET(THIN_LEAVE_TARGET, offsetof(struct thin_leave, target));
+OFFSET(THIN_LEAVE_OWN_GDTR, offsetof(struct thin_leave, own_gdtr));
+OFFSET(THIN_LEAVE_GDTR, offsetof(struct thin_leave, gdtr));
+OFFSET(THIN_LEAVE_IDTR, offsetof(struct thin_leave, idtr));
+OFFSET(CR4_PGE_BIT, CR4_PGE);

@@ -457,6 +457,31 @@ struct vm_policy vm_policy_default(enum vm_interrupts interrupts)
     return policy;
 }
 
+struct vm_policy vm_policy_thin(void)
+{
+    struct vm_policy policy = vm_policy_default(VM_INTERRUPTS_GUEST);
+
+    policy.nmi_exiting = VM_FORBID;
+    policy.virtual_nmis = VM_AVOID;
+    policy.preemption_timer = VM_AVOID;
+    policy.save_preemption_timer = VM_AVOID;
+    policy.mwait_exiting = VM_FORBID;
+    policy.monitor_exiting = VM_FORBID;
+    policy.rdpmc_exiting = VM_FORBID;
+    policy.wbinvd_exiting = VM_FORBID;
+    policy.encls_exiting = VM_FORBID;
+    policy.enclv_exiting = VM_FORBID;
+    policy.pconfig = VM_PREFER;
+    policy.user_wait_and_pause = VM_PREFER;
+    policy.io_bitmaps = VM_AVOID;
+    policy.io_exiting = VM_FORBID;
+    policy.exception_bitmap = 0;
+    policy.cr0_trapped = 0;
+    policy.cr4_trapped = CR4_VMXE | CR4_SMXE;
+    policy.cr4_forced = 0;
+    return policy;
+}
+
 /* --- names --- */
 
 uint8_t *vm_policy_wish(struct vm_policy *policy, const char *name)

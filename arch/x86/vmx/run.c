@@ -6,6 +6,7 @@
  * SDM volume 3 "VM Exits", "VM Entries".
  */
 #include "arch/x86/vmx/hot.h"
+#include "arch/x86/vmx/thin_run.h"
 #include "x86/msr.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -166,6 +167,26 @@ unsigned vmx_exit_go_on(struct vmx_vcpu *v)
 
 /* --- dispatch --- */
 
+/* A vCPU with handlers of its own: no path that has to be short. Such a guest is the machine, so
+ * nothing but its own events has to be looked at before it goes on. */
+static COLD unsigned exit_by_table(struct vmx_vcpu *v, unsigned needs, unsigned reason)
+{
+    unsigned (*handler)(struct vmx_vcpu *v) = v->handlers[reason];
+    unsigned answer;
+
+    vmx_thin_begin(v);
+    observers_before(v);
+    exit_collect(v, needs);
+    answer = handler ? handler(v) : exit_unexpected(v);
+    if ((needs & NEED_VECT) && v->exit.vect_info)
+        vmx_requeue_vectoring(v);
+    if (answer & EXIT_NEXT)
+        advance_rip(v, v->exit.length);
+    observers_after(v, answer);
+    answer &= EXIT_ANSWER_NEXT_MASK;
+    return answer == VCPU_RUN ? vmx_thin_ready(v) : answer;
+}
+
 #define EXIT(number, name, handler, needs, experiment, sdm, doc)                                   \
     ALWAYS_INLINE unsigned answer_##name(struct vmx_vcpu *v)                                       \
     {                                                                                              \
@@ -189,6 +210,10 @@ unsigned vmx_exit_go_on(struct vmx_vcpu *v)
         observers_after(v, answer);                                                                \
         unsigned next = answer & EXIT_ANSWER_NEXT_MASK;                                            \
         return next == VCPU_RUN ? run_ready(v) : next;                                             \
+    }                                                                                              \
+    static COLD unsigned tabled_##name(struct vmx_vcpu *v)                                         \
+    {                                                                                              \
+        return exit_by_table(v, (needs), (number));                                                \
     }
 #include "arch/x86/vmx/exits.def"
 #undef EXIT
@@ -226,6 +251,13 @@ static dispatch_fn *const dispatch_observed[VMEXIT_COUNT] = {
 #undef EXIT
 };
 
+static dispatch_fn *const dispatch_tabled[VMEXIT_COUNT] = {
+    UNDEFINED_REASONS,
+#define EXIT(number, name, handler, needs, experiment, sdm, doc) [number] = tabled_##name,
+#include "arch/x86/vmx/exits.def"
+#undef EXIT
+};
+
 static COLD void entry_failure_observed(struct vmx_vcpu *v)
 {
     for (struct vmx_observer *observer = v->observer; observer; observer = observer->next) {
@@ -259,12 +291,12 @@ static void observers_changed(struct vmx_vcpu *v)
     /* The recorder has hot ways of its own; with any other observer all exits go the long way. */
     bool hot = !v->observer || (v->observer == &v->recorder.observer && !v->observer->next);
 
-    v->hot = vmx_hot_ways[v->observer && hot ? v->recorder.what : 0];
+    v->hot = v->handlers ? vmx_thin_ways : vmx_hot_ways[v->observer && hot ? v->recorder.what : 0];
     for (unsigned i = 0; v->observer && i < HV_ARRAY_COUNT(v->hot.warm); i++)
         v->hot.warm[i] = vmx_warm_refuse;
     v->timer_reload = hot && timer_counts_on ? VMX_TIMER_BUDGET : 0;
     v->timer_budget = 0;
-    v->dispatch = v->observer ? dispatch_observed : dispatch_plain;
+    v->dispatch = v->handlers ? dispatch_tabled : v->observer ? dispatch_observed : dispatch_plain;
 }
 
 void vmx_add_observer(struct vmx_vcpu *v, struct vmx_observer *observer)

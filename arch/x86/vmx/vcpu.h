@@ -194,6 +194,8 @@ struct vmx_vcpu {
     struct lapic *lapic;
     struct vmx_observer *observer; /* the first; NULL: nobody looks; changed by vmx_add_observer */
     unsigned (*const *dispatch)(struct vmx_vcpu *v);
+    /* Instead of the handlers of exits.def, by reason; NULL: those. Thin mode's: thin_exits.c. */
+    unsigned (*const *handlers)(struct vmx_vcpu *v);
     uint64_t timer_tsc;        /* the core's first deadline when the preemption timer was set */
     struct vmx_hot hot;        /* as the recorder's state asks for */
     int32_t timer_budget;      /* exits until it is set anew; not above 0: no hot way */
@@ -481,12 +483,7 @@ uint64_t vmx_guest_cr4(struct vmx_vcpu *v);
 /* MOV to CR3, PDPTEs included. False: #GP(0), nothing has changed. */
 bool vmx_set_cr3(struct vmx_vcpu *v, uint64_t value);
 
-/* --- vmcs_setup.c: all on the current VMCS --- */
-void vmx_vmcs_fill(struct vmx_vcpu *v);
-void vmx_guest_state_reset(struct vmx_vcpu *v);
-void vmx_guest_state_init_ipi(struct vmx_vcpu *v);
-void vmx_guest_state_sipi(struct vmx_vcpu *v, uint8_t vector);
-void vmx_host_state_write(struct vmx_vcpu *v);
+#include "arch/x86/vmx/vmcs_setup.h"
 
 /* --- event.c --- */
 void vmx_set_cpu_controls(struct vmx_vcpu *v, uint32_t set, uint32_t clear);

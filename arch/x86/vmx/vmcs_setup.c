@@ -163,7 +163,7 @@ static void write_non_register(struct vmx_vcpu *v)
 }
 
 /* What RESET and INIT set alike. */
-static void write_common_reset(struct vmx_vcpu *v, uint64_t cr0)
+void vmx_guest_registers_init(struct vmx_vcpu *v, uint64_t cr0, uint32_t signature)
 {
     write_cr0_cr4(v, cr0, 0);
     vmcs_write(VMCS_GUEST_CR3, 0);
@@ -178,7 +178,12 @@ static void write_common_reset(struct vmx_vcpu *v, uint64_t cr0)
     vmcs_write(VMCS_GUEST_IA32_SYSENTER_EIP, 0);
     write_non_register(v);
     memset(&v->gprs, 0, sizeof(v->gprs));
-    v->gprs.r[X86_RDX] = cpuid_view_find(&v->cpuid, CPUID_LEAF_FEATURES, 0)->regs.eax;
+    v->gprs.r[X86_RDX] = signature;
+}
+
+static void write_common_reset(struct vmx_vcpu *v, uint64_t cr0)
+{
+    vmx_guest_registers_init(v, cr0, cpuid_view_find(&v->cpuid, CPUID_LEAF_FEATURES, 0)->regs.eax);
 }
 
 void vmx_guest_state_reset(struct vmx_vcpu *v)
@@ -263,9 +268,14 @@ void arch_vcpu_enter_at(struct vcpu *vcpu, const struct loader_result *at)
     vmx_vmcs_return(v);
 }
 
-void vmx_vmcs_fill(struct vmx_vcpu *v)
+void vmx_vmcs_fill_controls(struct vmx_vcpu *v)
 {
     write_controls(v);
     write_addresses(v);
+}
+
+void vmx_vmcs_fill(struct vmx_vcpu *v)
+{
+    vmx_vmcs_fill_controls(v);
     vmx_guest_state_reset(v);
 }

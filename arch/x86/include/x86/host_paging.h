@@ -82,6 +82,8 @@ void host_memory_reclaim(const struct boot_info *info, bool nobody_uses_it);
 
 /* Loads PAT, CR3 and the control registers that go with them on this core. */
 void host_paging_load(void);
+/* The same, without a change to XCR0. */
+void host_paging_enter(void);
 
 /* CR3 of every core, below 4 GB. */
 uint64_t host_cr3(void);

@@ -47,6 +47,7 @@ struct percpu {
     uint64_t stack_bottom, stack_top;
     uint64_t start_tsc;  /* when the core reached C */
     uint64_t nmi_count;
+    void (*on_nmi)(struct percpu *cpu); /* who else wants to know; NULL: nobody */
     uint32_t nmi_pending; /* set by each NMI, cleared by whoever looks: percpu_take_nmi */
     uint32_t stopped;     /* halted for a panic on another core */
     uint64_t stopped_rip; /* where it was then; 0: not known */

@@ -11,6 +11,10 @@
 /* Where boot/ jumps to: interrupts off, identity-mapped, firmware's descriptor tables. */
 HV_NORETURN void arch_entry(struct boot_info *info);
 
+/* What of that does not need the machine for itself: memory, page tables, IDT. Firmware's tables stay
+ * in use. Boot core, once; the descriptors of each core come with descriptors_load. */
+void arch_start_thin(const struct boot_info *info);
+
 /* Called on every core, in its own context: own stack, descriptors, page tables, local APIC on,
  * interrupts off. Other cores call it as they come up, one after the other; the boot core (index 0)
  * last, when every other one has come up or has been given up. It belongs to the VMX code. */

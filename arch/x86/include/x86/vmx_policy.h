@@ -77,6 +77,9 @@ struct vmx_refusal {
 /* What a Debian guest needs with the fewest exits. */
 struct vm_policy vm_policy_default(enum vm_interrupts interrupts);
 
+/* What a guest needs that is the machine itself: as good as no exits. */
+struct vm_policy vm_policy_thin(void);
+
 /* Translates. On HV_ERR_UNSUPPORTED (the processor can't) or HV_ERR_INVALID (the policy
  * contradicts itself or the SDM) `why` is filled and `out` is zeroed. Every word of `out` is one
  * that VM entry accepts under `caps`. "IA-32e mode guest", the two window controls and "entry to

@@ -1,0 +1,170 @@
+/*
+ * What a thin guest leaves its own world for, and how little is done then: the table of handlers
+ * that stands in place of those of exits.def. What has no handler here cannot occur with the policy
+ * (thin_core.c), and stops the machine loudly.
+ *
+ * INIT is answered in two halves. On a machine a start-up message may follow INIT at once, and one
+ * that finds the processor outside of the wait-for-SIPI state is dropped; so the exit for INIT
+ * only puts the guest into that state, and the registers are reset when the message has come. INIT
+ * at the boot core starts it over at the reset vector, as the hardware does.
+ * No lock: a core's own.
+ * SDM volume 3 "VM Exits Due to INIT/SIPI", "Processor State After Reset", "Mode Transitions".
+ */
+#include "arch/x86/vmx/thin_internal.h"
+#include "hv/arch_ops.h"
+#include "hv/log.h"
+#include "x86/msr.h"
+#include "x86/trap.h"
+
+/* --- instructions --------------------------------------------------------------------------- */
+
+/* The processor's own answer, but for VT-x and SMX, and for what it takes from CR4, which is ours
+ * while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf 0DH are right. */
+static unsigned thin_cpuid(struct vmx_vcpu *v)
+{
+    uint64_t *r = v->gprs.r;
+    uint32_t leaf = (uint32_t)r[X86_RAX];
+    struct cpuid_regs regs = cpuid(leaf, (uint32_t)r[X86_RCX]);
+    uint64_t cr4 = vmcs_read(VMCS_GUEST_CR4);
+
+    if (leaf == CPUID_LEAF_FEATURES) {
+        regs.ecx &= ~(CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE);
+        regs.ecx |= cr4 & CR4_OSXSAVE ? CPUID_1_ECX_OSXSAVE : 0;
+    } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 0) {
+        regs.ecx &= ~CPUID_7_ECX_OSPKE;
+        regs.ecx |= cr4 & CR4_PKE ? CPUID_7_ECX_OSPKE : 0;
+    }
+    r[X86_RAX] = regs.eax;
+    r[X86_RBX] = regs.ebx;
+    r[X86_RCX] = regs.ecx;
+    r[X86_RDX] = regs.edx;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+/* Into the core's own XCR0, with the processor's own checks. */
+static unsigned thin_xsetbv(struct vmx_vcpu *v)
+{
+    uint64_t value = (uint32_t)v->gprs.r[X86_RAX] | v->gprs.r[X86_RDX] << 32;
+
+    if (!xsetbv_safe((uint32_t)v->gprs.r[X86_RCX], value))
+        return vmx_answer_gp(v);
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+/* INVD throws modified lines away, also ours: what is written back instead does no harm. */
+static unsigned thin_invd(struct vmx_vcpu *v)
+{
+    (void)v;
+    wbinvd();
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+/* --- control registers ---------------------------------------------------------------------- */
+
+/* CR4: only VMXE, SMXE and what the processor does not have come here: all of them are reserved in
+ * a machine without VT-x and SMX. */
+static unsigned thin_cr_access(struct vmx_vcpu *v)
+{
+    struct vmx_cr_access access = vmx_cr_access_decode(v->exit.qualification);
+
+    if (access.type == VMX_CR_MOV_TO && access.cr == 4)
+        return vmx_answer_gp(v);
+    return exit_cr_access(v);
+}
+
+/* --- start and end -------------------------------------------------------------------------- */
+
+static uint32_t signature(void)
+{
+    return cpuid(CPUID_LEAF_FEATURES, 0).eax;
+}
+
+/* What INIT leaves in registers that are in no VMCS. */
+static void clear_registers(void)
+{
+    write_dr0(0);
+    write_dr1(0);
+    write_dr2(0);
+    write_dr3(0);
+    write_dr6(DR6_INIT);
+    write_cr2(0);
+}
+
+static void init_registers(struct vmx_vcpu *v)
+{
+    /* CD and NW stay, in the register itself: entries do not load them. */
+    vmx_guest_registers_init(v, CR0_ET | (read_cr0() & (CR0_CD | CR0_NW)), signature());
+    clear_registers();
+    thin_apic_init();
+    v->attention |= VMX_ATTENTION_FLUSH;
+}
+
+static unsigned thin_init(struct vmx_vcpu *v)
+{
+    if (v->vcpu.index == 0) {
+        init_registers(v);
+        return EXIT_KEEP | VCPU_RUN;
+    }
+    v->run_state = VMX_WAIT_FOR_SIPI; /* first: thin_take_nmi looks at it */
+    vmcs_write(VMCS_ENTRY_INTERRUPTION_INFORMATION, 0);
+    vmcs_write(VMCS_GUEST_INTERRUPTIBILITY_STATE, 0);
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+    vmcs_write(VMCS_GUEST_ACTIVITY_STATE, VMX_ACTIVITY_WAIT_FOR_SIPI);
+    return EXIT_KEEP | VCPU_RUN;
+}
+
+static unsigned thin_sipi(struct vmx_vcpu *v)
+{
+    init_registers(v);
+    vmx_guest_state_sipi(v, (uint8_t)v->exit.qualification);
+    return EXIT_KEEP | VCPU_RUN;
+}
+
+/* On a machine the processor shuts down, and the chipset resets it. */
+static unsigned thin_triple_fault(struct vmx_vcpu *v)
+{
+    hv_error("thin: core %u: triple fault at %#llx; the machine is reset", v->vcpu.index,
+             (unsigned long long)vmcs_read(VMCS_GUEST_RIP));
+    arch_reset();
+}
+
+/* --- memory --------------------------------------------------------------------------------- */
+
+static unsigned thin_ept_violation(struct vmx_vcpu *v)
+{
+    if (thin_memory_map_more(v, v->exit.gpa))
+        return EXIT_KEEP | VCPU_RUN;
+    return vmx_crash(v, "an access to %#llx, where this processor has no addresses",
+                     (unsigned long long)v->exit.gpa.v);
+}
+
+unsigned (*const thin_handlers[VMEXIT_COUNT])(struct vmx_vcpu *v) = {
+    [VMEXIT_TRIPLE_FAULT] = thin_triple_fault,
+    [VMEXIT_INIT] = thin_init,
+    [VMEXIT_SIPI] = thin_sipi,
+    [VMEXIT_TASK_SWITCH] = exit_task_switch,
+    [VMEXIT_CPUID] = thin_cpuid,
+    [VMEXIT_GETSEC] = exit_undefined_opcode,
+    [VMEXIT_INVD] = thin_invd,
+    [VMEXIT_VMCALL] = exit_undefined_opcode,
+    [VMEXIT_VMCLEAR] = exit_undefined_opcode,
+    [VMEXIT_VMLAUNCH] = exit_undefined_opcode,
+    [VMEXIT_VMPTRLD] = exit_undefined_opcode,
+    [VMEXIT_VMPTRST] = exit_undefined_opcode,
+    [VMEXIT_VMREAD] = exit_undefined_opcode,
+    [VMEXIT_VMRESUME] = exit_undefined_opcode,
+    [VMEXIT_VMWRITE] = exit_undefined_opcode,
+    [VMEXIT_VMXOFF] = exit_undefined_opcode,
+    [VMEXIT_VMXON] = exit_undefined_opcode,
+    [VMEXIT_CR_ACCESS] = thin_cr_access,
+    [VMEXIT_RDMSR] = thin_rdmsr,
+    [VMEXIT_WRMSR] = thin_wrmsr,
+    [VMEXIT_EPT_VIOLATION] = thin_ept_violation,
+    [VMEXIT_EPT_MISCONFIG] = exit_unexpected,
+    [VMEXIT_INVEPT] = exit_undefined_opcode,
+    [VMEXIT_INVVPID] = exit_undefined_opcode,
+    [VMEXIT_VMFUNC] = exit_undefined_opcode,
+    [VMEXIT_XSETBV] = thin_xsetbv,
+    [VMEXIT_SEAMCALL] = exit_undefined_opcode,
+    [VMEXIT_TDCALL] = exit_undefined_opcode,
+};

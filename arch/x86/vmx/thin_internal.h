@@ -1,0 +1,121 @@
+/*
+ * What the files of thin mode share: arch/x86/vmx/thin_*.c. Not for others.
+ */
+#ifndef ARCH_X86_VMX_THIN_INTERNAL_H
+#define ARCH_X86_VMX_THIN_INTERNAL_H
+
+#include "arch/x86/vmx/thin_run.h"
+#include "hv/spinlock.h"
+#include "x86/mtrr.h"
+#include "x86/percpu.h"
+#include "x86/thin.h"
+
+/* What a core's registers held when it was taken, and what they get back when it is given back.
+ * Segments in the order of the VMCS: ES, CS, SS, DS, FS, GS, LDTR, TR. */
+#define THIN_SEGMENTS 8
+
+struct thin_segment {
+    uint16_t selector;
+    uint32_t limit;
+    uint32_t rights;    /* as in the VMCS */
+    uint64_t base;
+};
+
+struct thin_state {
+    uint64_t cr0, cr3, cr4, dr7, xcr0;
+    uint64_t efer, pat, debugctl, sysenter_cs, sysenter_esp, sysenter_eip;
+    struct thin_segment segment[THIN_SEGMENTS];
+    struct x86_table_register gdtr, idtr;
+    struct thin_return where;
+};
+
+/* What a core takes with it when it leaves: thin_off.c, thin_leave.asm. */
+struct thin_leave {
+    struct x86_gprs gprs;
+    uint64_t cr0, cr4, dr7, rflags, fs_base, gs_base;
+    uint64_t cr3;                   /* our tables, and the guest's PCID */
+    uint64_t guest_cr3, target;
+    uint32_t selector[THIN_SEGMENTS];
+    struct x86_table_register own_gdtr, gdtr, idtr;
+};
+
+/* One core. */
+struct thin_core {
+    struct vmx_vcpu v;
+    struct vmx_controls controls;   /* by the core's own capabilities: cores may differ */
+    struct vmx_caps caps;
+    struct thin_state state;        /* as firmware had it: only while the core is being taken */
+    uint64_t nmis_seen;             /* when this exit began: thin_event.c */
+    uint64_t ring_word;             /* THIN_MSR_SELECT */
+    bool armed;                     /* THIN_CONTROL_ARM has come */
+    struct thin_leave *leave;
+};
+
+/* The machine, once. Lock: `memory_lock` guards `x.ept` and `mtrr`; everything else is built by the
+ * boot core before others come. */
+struct thin_machine {
+    struct vm vm;
+    struct config_vm config;
+    struct vmx_vm x;
+    struct thin_setup setup;
+    hpa_t blank;                    /* what the guest finds where we are */
+    struct spinlock memory_lock;
+    struct mtrr_state mtrr;         /* the types that the EPT have */
+    uint64_t top;                   /* guest-physical addresses end here */
+};
+
+static inline struct thin_core *thin_core_of_vcpu(struct vmx_vcpu *v)
+{
+    return HV_CONTAINER_OF(v, struct thin_core, v);
+}
+
+static inline struct thin_machine *thin_machine_of(struct vmx_vcpu *v)
+{
+    return HV_CONTAINER_OF(v->vm, struct thin_machine, x);
+}
+
+/* --- thin_state.c --- */
+
+/* Reads what the core has. Firmware's tables are in use; descriptors are read from its GDT. */
+void thin_state_capture(struct thin_state *state, const struct thin_return *where);
+/* Puts it into the current VMCS as the guest's. */
+void thin_state_to_vmcs(struct vmx_vcpu *v, const struct thin_state *state);
+/* Gives the core back as it was: page tables, descriptors, MSRs. Only for a core that has not left
+ * VMX root operation, or never was in it. */
+void thin_state_restore(const struct thin_state *state);
+
+/* --- thin_memory.c --- */
+
+/* Maps every address that the processor can form to itself, but the block. */
+enum hv_err thin_memory_create(struct thin_machine *machine) HV_MUST_CHECK;
+/* The core's MTRRs have been written: gives the EPT the types that they say now. */
+void thin_memory_retype(struct vmx_vcpu *v);
+/* Maps what could not be mapped beforehand. False: nothing can be there. */
+bool thin_memory_map_more(struct vmx_vcpu *v, gpa_t gpa);
+
+/* --- thin_msrs.c --- */
+void thin_msr_bitmap_fill(uint8_t *bitmap);
+unsigned thin_rdmsr(struct vmx_vcpu *v);
+unsigned thin_wrmsr(struct vmx_vcpu *v);
+
+/* --- thin_event.c --- */
+
+/* An NMI has come while the hypervisor runs: it is the guest's. */
+void thin_take_nmi(struct percpu *cpu);
+
+/* --- thin_apic.c --- */
+void thin_apic_prepare(void);
+void thin_apic_init(void);
+/* To the core that executes. */
+void thin_apic_send_nmi(void);
+
+/* --- thin_off.c --- */
+
+/* The core leaves VMX operation and does not come back. False: it was not armed, or its guest is in
+ * a state that it cannot be left in. */
+bool thin_off(struct vmx_vcpu *v);
+
+/* --- thin_exits.c --- */
+extern unsigned (*const thin_handlers[VMEXIT_COUNT])(struct vmx_vcpu *v);
+
+#endif

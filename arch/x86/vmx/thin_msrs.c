@@ -1,0 +1,169 @@
+/*
+ * The MSRs of a thin guest: all pass, but the few that would let it into VMX operation or that we
+ * have to know of.
+ *
+ * - IA32_FEATURE_CONTROL reads as locked without VMX, and cannot be written then; the capability
+ *   MSRs do not exist.
+ * - MTRRs are written as asked, and the EPT follow.
+ * - IA32_APIC_BASE is written as asked.
+ * - A microcode update is not done: in VMX non-root operation the processor would read it by
+ *   guest-linear address, and the SDM wants nobody else to run meanwhile. The revision stays, which
+ *   is how an operating system sees an update that did not take.
+ * - What the bitmap has no bit for exits always: ours (x86/thin.h), or done as asked.
+ * No lock. SDM volume 3 "MSR-Bitmap Address", "Microcode Update Facilities".
+ */
+#include "arch/x86/vmx/thin_internal.h"
+#include "x86/msr.h"
+
+#define VMX_MSR_FIRST MSR_IA32_VMX_BASIC
+#define VMX_MSR_LAST MSR_IA32_VMX_EXIT_CTLS2
+
+static bool is_vmx_capability(uint32_t msr)
+{
+    return msr - VMX_MSR_FIRST <= VMX_MSR_LAST - VMX_MSR_FIRST;
+}
+
+static bool is_mtrr(uint32_t msr)
+{
+    return (msr >= MSR_IA32_MTRR_PHYSBASE0 && msr < MSR_IA32_MTRR_FIX64K_00000) ||
+           msr == MSR_IA32_MTRR_FIX64K_00000 || msr - MSR_IA32_MTRR_FIX16K_80000 < 2 ||
+           msr - MSR_IA32_MTRR_FIX4K_C0000 < 8 || msr == MSR_IA32_MTRR_DEF_TYPE;
+}
+
+/* SDM "MSR-Bitmap Address": a bit an MSR, read bitmap of the low range first; the write bitmap of
+ * the same range 2 KB behind it. */
+#define BITMAP_WRITE_OFFSET 2048u
+
+static void exit_on(uint8_t *bitmap, uint32_t msr, bool write)
+{
+    bitmap[(write ? BITMAP_WRITE_OFFSET : 0) + msr / 8] |= (uint8_t)(1u << msr % 8);
+}
+
+void thin_msr_bitmap_fill(uint8_t *bitmap)
+{
+    exit_on(bitmap, MSR_IA32_FEATURE_CONTROL, false);
+    exit_on(bitmap, MSR_IA32_FEATURE_CONTROL, true);
+    exit_on(bitmap, MSR_IA32_APIC_BASE, true);
+    exit_on(bitmap, MSR_IA32_BIOS_UPDT_TRIG, true);
+    for (uint32_t msr = VMX_MSR_FIRST; msr <= VMX_MSR_LAST; msr++) {
+        exit_on(bitmap, msr, false);
+        exit_on(bitmap, msr, true);
+    }
+    for (uint32_t msr = MSR_IA32_MTRR_PHYSBASE0; msr <= MSR_IA32_MTRR_DEF_TYPE; msr++) {
+        if (is_mtrr(msr))
+            exit_on(bitmap, msr, true);
+    }
+}
+
+/* --- ours --- */
+
+static uint64_t ring_next(struct thin_core *core)
+{
+    const uint64_t *ring = (const uint64_t *)core->v.recorder.trace.records;
+    uint64_t words = VMX_TRACE_RECORDS * sizeof(struct vmx_trace_record) / sizeof(uint64_t);
+
+    return ring ? ring[core->ring_word++ % words] : 0;
+}
+
+static bool read_ours(struct thin_core *core, uint32_t msr, uint64_t *value)
+{
+    switch (msr) {
+    case THIN_MSR_SIGNATURE:
+        *value = THIN_SIGNATURE;
+        return true;
+    case THIN_MSR_COUNT:
+        *value = core->v.recorder.trace.count;
+        return true;
+    case THIN_MSR_SELECT:
+        *value = core->ring_word;
+        return true;
+    case THIN_MSR_DATA:
+        *value = ring_next(core);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool control(struct thin_core *core, uint64_t value)
+{
+    switch (value) {
+    case THIN_CONTROL_FREEZE:
+        return vmx_record(&core->v, 0) == HV_OK;
+    case THIN_CONTROL_RECORD:
+        return vmx_record(&core->v, VMX_RECORD_TICKS | VMX_RECORD_RING) == HV_OK;
+    case THIN_CONTROL_ARM:
+        core->armed = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool write_ours(struct thin_core *core, uint32_t msr, uint64_t value)
+{
+    if (msr == THIN_MSR_CONTROL)
+        return control(core, value);
+    if (msr != THIN_MSR_SELECT)
+        return false;
+    core->ring_word = value;
+    return true;
+}
+
+static bool is_ours(uint32_t msr)
+{
+    return msr - THIN_MSR_SIGNATURE <= THIN_MSR_LAST - THIN_MSR_SIGNATURE;
+}
+
+/* --- exits --- */
+
+static bool read_msr(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+    if (msr == THIN_MSR_OFF)
+        return thin_off(v);
+    if (is_ours(msr))
+        return read_ours(thin_core_of_vcpu(v), msr, value);
+    if (is_vmx_capability(msr))
+        return false;
+    if (!rdmsr_safe(msr, value))
+        return false;
+    if (msr == MSR_IA32_FEATURE_CONTROL)
+        *value = (*value & ~(FEATURE_CONTROL_VMX | FEATURE_CONTROL_VMX_IN_SMX)) |
+                 FEATURE_CONTROL_LOCK;
+    return true;
+}
+
+static bool write_msr(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+    if (is_ours(msr))
+        return write_ours(thin_core_of_vcpu(v), msr, value);
+    if (is_vmx_capability(msr) || msr == MSR_IA32_FEATURE_CONTROL)
+        return false;
+    if (msr == MSR_IA32_BIOS_UPDT_TRIG)
+        return true;
+    if (!wrmsr_safe(msr, value))
+        return false;
+    if (is_mtrr(msr))
+        thin_memory_retype(v);
+    return true;
+}
+
+unsigned thin_rdmsr(struct vmx_vcpu *v)
+{
+    uint64_t value;
+
+    if (!read_msr(v, (uint32_t)v->gprs.r[X86_RCX], &value))
+        return vmx_answer_gp(v);
+    v->gprs.r[X86_RAX] = (uint32_t)value;
+    v->gprs.r[X86_RDX] = value >> 32;
+    return EXIT_NEXT | VCPU_RUN;
+}
+
+unsigned thin_wrmsr(struct vmx_vcpu *v)
+{
+    uint64_t value = (uint32_t)v->gprs.r[X86_RAX] | v->gprs.r[X86_RDX] << 32;
+
+    if (!write_msr(v, (uint32_t)v->gprs.r[X86_RCX], value))
+        return vmx_answer_gp(v);
+    return EXIT_NEXT | VCPU_RUN;
+}
