@@ -57,8 +57,7 @@ void grid_erase(struct terminal *t, uint32_t row, uint32_t from, uint32_t to)
         to = t->columns;
     for (uint32_t column = from; column < to; column++)
         grid_row(t, row)[column] = blank;
-    if (from < to)
-        grid_touch(t, row, from, to);
+    grid_touch(t, row, from, to);
 }
 
 static void copy_row(struct terminal *t, uint32_t to, uint32_t from)

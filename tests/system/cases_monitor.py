@@ -280,12 +280,21 @@ TESTS = [
                    (SHELL, "poweroff\r")],
          expect=[POWERED_OFF]),
 
-    # A fault of our own: where, registers, who called, what the guest did last, the other core.
-    Test("panic-fault",
+    # Panes on a serial line, and a fault of our own: where, registers, who called, what the guest did
+    # last, the other core. Whatever pane is shown, all of that is.
+    Test("panes-and-panic",
          "console = serial\n" + badguest("spin", "trace = on\n", "one") +
          badguest("spin", "trace = on\n", "two"), status=125, cpus=2,
          limit_s=40,
-         dialogue=[(r"are ready", OPEN), (PROMPT, "panic\r"), (r"'panic now' ends everything", ""),
+         dialogue=[(r"are ready", ""), (r"\[one\] badguest: spin", "\x014"),
+                   (r"--- 4 one ---\r\nbadguest: spin", "\x015"),
+                   (r"--- 5 two ---\r\nbadguest: spin", "\x013"),
+                   (r"--- 3 log ---\r\n(.*\r\n)*.*are ready\r\n", OPEN),
+                   (r"--- 2 monitor ---", ""), (PROMPT, "view\r"),
+                   (r"  1 all\r\n  2 monitor\r\n  3 log\r\n  4 one\r\n  5 two\r\n", ""),
+                   (PROMPT, "view 9\r"), (r"no pane '9'", ""), (PROMPT, "view two\r"),
+                   (r"--- 5 two ---", OPEN), (PROMPT, "\x04"), (r"--- 5 two ---", OPEN),
+                   (PROMPT, "panic\r"), (r"'panic now' ends everything", ""),
                    (PROMPT, "panic fault\r"), (r"PANIC: halted", "")],
          expect=[r"PANIC on core 0: #PF page fault, error code 0x2",
                  r"write at address 0x7ffffffff000, which is not mapped",

@@ -105,6 +105,11 @@ static void test_panes_are_apart(void **state)
     assert_string_equal(row_of(0), "a line of the log");
     panes_select(&panes, CONSOLE_PANE_ALL);
     assert_string_equal(row_of(0), "together");
+    put(CONSOLE_PANE_MONITOR, "not news: the log is in it");
+    assert_false(panes.news[CONSOLE_PANE_MONITOR]);
+    put(CONSOLE_PANE_LOG, "one");
+    put(CONSOLE_PANE_LOG, "two");
+    assert_true(panes.news[CONSOLE_PANE_LOG]);
     put(CONSOLE_PANES, "nowhere");
     panes_select(&panes, CONSOLE_PANES);
     assert_int_equal(panes.shown, CONSOLE_PANE_ALL);
@@ -179,6 +184,11 @@ static void test_panic(void **state)
     put(CONSOLE_PANE_ALL, "before");
     panes_select(&panes, CONSOLE_PANE_LOG);
     panes_scroll(&panes, 1);
+    panes.screen.buffer.format = BOOT_PIXEL_NONE; /* as if the memory were broken: nothing happens */
+    panes_panic(&panes);
+    assert_false(panes.in_panic);
+    panes.screen.buffer.format = BOOT_PIXEL_RGBX;
+    panes_write(&panes, CONSOLE_PANE_GUEST, "x", 1);
     panes_panic(&panes);
     put(CONSOLE_PANE_LOG, "not shown");
     put(CONSOLE_PANE_ALL, "PANIC");

@@ -438,6 +438,41 @@ static void test_a_view_stays_while_text_comes(void **state)
     assert_string_equal(view(), "efY");
 }
 
+static void test_edges(void **state)
+{
+    (void)state;
+    begin(10, 5);
+    feed("\b");
+    at(0, 0);
+    feed("ab\x1b[1;9H\x1b[99X"); /* more than the row has */
+    assert_string_equal(row(0), "ab");
+    feed("\x1b[1;95mX"); /* bold changes dark colours only */
+    assert_int_equal(grid_row(&t, 0)[8].foreground, 13);
+    feed("\x1b[m\x1b[1;2r\x1b[5;1H\n"); /* below the region there is no scrolling */
+    at(4, 0);
+    feed("\x1b[2;4r\x1b[1;1H\x1bM"); /* nor above it */
+    at(0, 0);
+    feed("\x1b[r\x1b[?6h\x1b" "7\x1b[2;4r\x1b" "8\r"); /* a saved cursor outside of the region */
+    at(1, 0);
+    begin(10, 5);
+    feed("\x1b(0A\xc3\xa4\x7e\x1b(B\x1b#3\xc1\xf5\xf8|");
+    assert_int_equal(cell(0).code, 'A'); /* outside of the graphics */
+    assert_int_equal(cell(1).code, 0xe4);
+    assert_int_equal(cell(2).code, 0xb7);
+    for (unsigned i = 3; i < 6; i++)
+        assert_int_equal(cell(i).code, 0xfffd);
+    assert_int_equal(cell(6).code, '|');
+    feed("\x1b[;3H"); /* a parameter left out */
+    at(0, 2);
+    feed("\x1b[3:4H");
+    at(2, 3);
+    feed("\x1b[\xc3H\x1b[??25l\x1b[>?c\x1b[?1;2$p"); /* nonsense moves nothing */
+    at(2, 3);
+    assert_true(t.cursor_visible);
+    feed("\x1b[5n\x1b[9g\x1b[3;1H\x1b[7g");
+    at(2, 0);
+}
+
 static void test_only_the_whole_grid_leaves_lines(void **state)
 {
     (void)state;
@@ -476,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_understood_leaves_no_trace),
         cmocka_unit_test(test_numbers_are_bounded),
         cmocka_unit_test(test_what_is_shown_and_dirty),
+        cmocka_unit_test(test_edges),
         cmocka_unit_test(test_lines_that_have_left_can_be_seen),
         cmocka_unit_test(test_a_view_stays_while_text_comes),
         cmocka_unit_test(test_only_the_whole_grid_leaves_lines),

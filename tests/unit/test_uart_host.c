@@ -9,7 +9,19 @@
 
 #include "hv/drv_uart16550.h"
 
-enum fault { GOOD, ABSENT, READS_ZERO, NO_LINES, HALF_LINES, NO_BYTE, WRONG_BYTE, NEVER_EMPTY };
+enum fault {
+    GOOD,
+    ABSENT,
+    READS_ZERO,
+    NO_LINES,
+    HALF_LINES,
+    NO_BYTE,
+    WRONG_BYTE,
+    WRONG_SECOND_BYTE,
+    NEVER_EMPTY,
+    ALWAYS_FULL,   /* there is a byte to read, however many are read */
+    GOES_AWAY,     /* at the second look at its status */
+};
 
 struct fake_uart {
     enum fault fault;
@@ -45,7 +57,7 @@ static uint8_t fake_in8(void *ctx, uint16_t port)
     case 0:
         if (u->lcr & 0x80)
             return u->dll;
-        u->rx_full = false;
+        u->rx_full = u->fault == ALWAYS_FULL;
         return u->rx;
     case 1:
         return u->lcr & 0x80 ? u->dlm : u->ier;
@@ -59,6 +71,8 @@ static uint8_t fake_in8(void *ctx, uint16_t port)
         u->reads++;
         if (u->fault == NEVER_EMPTY)
             return 0;
+        if (u->fault == GOES_AWAY && u->reads > 1)
+            return 0xff;
         if (u->in_flight && u->reads >= u->drain_after)
             u->in_flight = 0;
         return (uint8_t)((u->in_flight ? 0 : 0x60) | (u->rx_full ? 1 : 0));
@@ -78,7 +92,9 @@ static void fake_out8(void *ctx, uint16_t port, uint8_t value)
             u->dll = value;
         } else if (u->mcr & 0x10) {
             u->rx_full = u->fault != NO_BYTE;
-            u->rx = u->fault == WRONG_BYTE ? 0 : value;
+            u->rx = value;
+            if (u->fault == WRONG_BYTE || (u->fault == WRONG_SECOND_BYTE && value == 0x5a))
+                u->rx = 0;
         } else {
             assert_true(u->in_flight < 16); /* an overrun would lose a byte */
             u->in_flight++;
@@ -164,7 +180,7 @@ static void test_probe_refuses_what_is_no_port(void **state)
 {
     (void)state;
     static const enum fault faults[] = { ABSENT, READS_ZERO, NO_LINES, HALF_LINES, NO_BYTE,
-                                         WRONG_BYTE, NEVER_EMPTY };
+                                         WRONG_BYTE, WRONG_SECOND_BYTE, NEVER_EMPTY, GOES_AWAY };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         struct fake_uart u = { .fault = faults[i], .lcr = 3, .mcr = 8 };
         struct hv_access access = access_of(&u);
@@ -172,6 +188,16 @@ static void test_probe_refuses_what_is_no_port(void **state)
         assert_int_equal(u.lcr, 3);
         assert_int_equal(u.mcr, 8);
     }
+}
+
+/* Bytes that come in faster than they can be thrown away: the wait is bounded. */
+static void test_probe_of_a_port_that_is_flooded(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .fault = ALWAYS_FULL, .rx_full = true, .rx = 'x', .lcr = 3, .mcr = 8 };
+    struct hv_access access = access_of(&u);
+    assert_true(uart_host_probe(&access, &com1));
+    assert_int_equal(u.lcr, 3);
 }
 
 static void test_init_sets_115200_8n1(void **state)
@@ -316,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_probe_finds_and_leaves_alone),
         cmocka_unit_test(test_probe_refuses_what_is_no_port),
+        cmocka_unit_test(test_probe_of_a_port_that_is_flooded),
         cmocka_unit_test(test_init_sets_115200_8n1),
         cmocka_unit_test(test_write_fills_the_fifo_and_waits),
         cmocka_unit_test(test_a_stalled_port_costs_one_wait_and_recovers),
