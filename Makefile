@@ -106,13 +106,14 @@ $(BUILD)/trapline.so: $(OBJS) $(BUILD)/obj/gen/symbols.o boot/trapline.lds
 	@$(call link,$(OBJS) $(BUILD)/obj/gen/symbols.o,$@)
 	@tools/gen-symbols --check $(BUILD)/unnamed.so $@
 
-# The file carries the image packed, and unpacks it (boot/unpack). -n: no name and no time in it.
-$(BUILD)/trapline.gz: $(BUILD)/trapline.so
-	@echo '  GZIP  $@'
+# The file carries the image packed, and unpacks it (boot/unpack).
+$(BUILD)/trapline.gz: $(BUILD)/trapline.so tools/pack-image
+	@echo '  PACK  $@'
 	@$(OBJCOPY) -O binary $(SECTIONS) $< $(BUILD)/trapline.bin
-	@gzip -9n <$(BUILD)/trapline.bin >$@
+	@tools/pack-image $(BUILD)/trapline.bin $$(($(call symbol,image_text_end) - 4096)) $@
 
-UNPACK_OBJS := $(addprefix $(BUILD)/obj/,boot/unpack/main.o boot/unpack/inflate.o boot/relocate.o \
+UNPACK_OBJS := $(addprefix $(BUILD)/obj/,boot/unpack/main.o boot/unpack/inflate.o \
+                 boot/unpack/branches.o boot/relocate.o \
                  vmm/lib/string.o boot/unpack/payload.asm.o)
 symbol = 0x$$(nm $(BUILD)/trapline.so | awk '$$3 == "$(1)" { print $$1 }')
 

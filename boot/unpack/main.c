@@ -8,6 +8,7 @@
 #include <efi.h>
 
 #include "boot/memory_attributes.h"
+#include "boot/unpack/branches.h"
 #include "boot/unpack/inflate.h"
 #include "hv/boot_info.h"
 #include "hv/string.h"
@@ -71,6 +72,7 @@ static bool unpack(EFI_BOOT_SERVICES *services, uint64_t base)
     memset((uint8_t *)base + HEADERS_BYTES + unpack_image.bytes, 0,
            unpack_image.end - HEADERS_BYTES - unpack_image.bytes);
     services->FreePool(work);
+    branches_restore((uint8_t *)base + HEADERS_BYTES, (uint32_t)unpack_image.text_end - HEADERS_BYTES);
     return right;
 }
 
