@@ -66,6 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         abort();
     if (host.pm_timer.space == ACPI_SPACE_PORT && host.pm_timer.address > UINT16_MAX)
         abort();
+    if (host.spcr.present && (host.spcr.place.base == 0 || host.spcr.place.access_bytes > 4 ||
+                              host.spcr.place.access_bytes > host.spcr.place.stride_bytes))
+        abort();
     for (unsigned i = 0; i < copy_count; i++)
         free(copies[i]);
     copy_count = 0;

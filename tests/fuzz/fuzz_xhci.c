@@ -93,6 +93,54 @@ static void *memory_take(void *ctx, uint64_t bytes)
 static const struct hv_access access_all = { reg_read, reg_write, NULL, reg_pause, reg_now, NULL };
 static const struct xhci_memory memory = { memory_take, NULL };
 
+/* A descriptor that is worth something, with some of it spoiled. */
+static void put_descriptor(unsigned slot, bool of_configuration)
+{
+    static const uint8_t good[2][34] = {
+        { 18, 1, 0, 2, 0, 0, 0, 8 },
+        { 9, 2, 34, 0, 1, 1, 0, 0xa0, 50, 9, 4, 0, 0, 1, 3, 1, 1, 0, 9, 0x21, 0x11, 1, 0, 1, 0x22,
+          65, 0, 7, 5, 0x81, 3, 8, 0, 10 },
+    };
+    uint8_t how = take();
+    uint8_t *buffer = x.devices[slot].page ? xhci_buffer(&x.devices[slot]) : NULL;
+
+    if (!buffer)
+        return;
+    memcpy(buffer, good[of_configuration], 34);
+    if ((how & 0x80) && of_configuration)
+        memcpy(buffer + 13, (uint8_t[]){ 1, 9, 0, 0 }, 4); /* a hub */
+    if (!of_configuration && x.devices[slot].speed == SPEED_HIGH)
+        buffer[7] = 64;
+    for (unsigned i = 0; i < (how & 3u); i++)
+        buffer[take() % 64] = take();
+}
+
+/* A hub's descriptor, or the status of its port. */
+static void put_hub_answer(unsigned slot)
+{
+    uint8_t how = take();
+    uint8_t answer[8] = { (how & 4) ? 0 : 0x03, (uint8_t)(how & 0x06), how >> 6, 0, 0, 2 };
+
+    if (x.devices[slot].page)
+        memcpy(xhci_buffer(&x.devices[slot]), answer, sizeof(answer));
+}
+
+/* What the request under way asks for. */
+static void put_answer(void)
+{
+    const struct xhci_ring *ring = &x.devices[x.operation_slot].control;
+    uint64_t index = (x.operation_trb - (uint64_t)ring->trbs) / sizeof(struct xhci_trb);
+    uint64_t setup;
+
+    if (!ring->trbs || index < 2 || index >= XHCI_RING_TRBS)
+        return;
+    setup = ring->trbs[index - 2].parameter;
+    if ((setup & 0xffff) == 0x0680)
+        put_descriptor(x.operation_slot, (setup >> 24 & 0xff) == 2);
+    else if ((setup & 0x80) != 0)
+        put_hub_answer(x.operation_slot);
+}
+
 static void put_event(void)
 {
     static const uint8_t types[8] = { 33, 33, 33, 32, 32, 32, 34, 0 };
@@ -115,30 +163,12 @@ static void put_event(void)
     uint32_t type = how & 128 ? types[take() % 8]
                     : x.operation == XHCI_COMMAND ? 33u
                                                   : 32u;
-    if (x.operation == XHCI_CONTROL && !(how & 4) && !(how & 1))
+    if (x.operation == XHCI_CONTROL && !(how & 4) && !(how & 1)) {
         slot = x.operation_slot;
+        if (!(how & 32))
+            put_answer();
+    }
     trb->control = slot << 24 | dci << 16 | type << 10 | x.events.cycle;
-}
-
-/* A descriptor that is worth something, with some of it spoiled. */
-static void put_descriptor(void)
-{
-    static const uint8_t good[2][34] = {
-        { 18, 1, 0, 2, 0, 0, 0, 8 },
-        { 9, 2, 34, 0, 1, 1, 0, 0xa0, 50, 9, 4, 0, 0, 1, 3, 1, 1, 0, 9, 0x21, 0x11, 1, 0, 1, 0x22,
-          65, 0, 7, 5, 0x81, 3, 8, 0, 10 },
-    };
-    uint8_t how = take();
-    unsigned slot = 1 + how % XHCI_MAX_DEVICES;
-    uint8_t *buffer = x.devices[slot].page ? xhci_buffer(&x.devices[slot]) : NULL;
-
-    if (!buffer)
-        return;
-    memcpy(buffer, good[how >> 4 & 1], 34);
-    if (how & 0x80)
-        memcpy(buffer + 12, (uint8_t[]){ 0, 1, 9, 0, 0 }, 5); /* a hub */
-    for (unsigned i = 0; i < (how >> 5 & 3u); i++)
-        buffer[take() % 64] = take();
 }
 
 static void scribble(void)
@@ -157,7 +187,7 @@ static void step(void)
         put_event();
         break;
     case 3:
-        put_descriptor();
+        put_descriptor(1 + take() % XHCI_MAX_DEVICES, take() & 1);
         break;
     case 4:
         scribble();
@@ -190,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     registers[0x48 / 4] = 1;
     registers[0x500 / 4] = 0x00000001;
     for (unsigned i = 1; i < 8; i++)
-        registers[(0x440 + 16 * i) / 4] = 0x00020e01;
+        registers[(0x440 + 16 * i) / 4] = 0x00020201 | (1 + i % 3) << 10;
     for (unsigned i = take() % 8; i > 0; i--) /* and then some of them are not as they should be */
         registers[take32() % 0x180] = take32();
     arena = NULL;
