@@ -78,6 +78,10 @@ struct xhc {
     bool bios_owned, bios_is_deaf, no_protocols;
     bool gone, never_halts, never_ready, never_runs, deaf_to_commands, no_slots, pages_of_8k;
     unsigned bad_slot;
+    bool resets_never_end, nobody_after_reset;
+    /* The request, or command, of this number fails (from 1; 0: none). */
+    unsigned stalled_request, lost_request, failed_command;
+    unsigned requests, commands;
     unsigned usb3_ports; /* the last ones */
     /* State. */
     uint32_t usbcmd, usbsts, config;
@@ -106,6 +110,16 @@ static inline bool xhc_is_there(const struct xhc_device *d)
     while (d && d->plugged)
         d = d->hub;
     return !d;
+}
+
+/* What is behind a port that is disabled hears nothing any more. */
+static inline void xhc_silence(struct xhc *h, const struct xhc_device *d)
+{
+    const struct xhc_device *at = h->addressing;
+    while (at && at != d)
+        at = at->hub;
+    if (at)
+        h->addressing = NULL;
 }
 
 static inline void *xhc_memory(struct xhc *h, uint64_t address, size_t bytes)
@@ -271,7 +285,7 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
     if (setup[1] == 3 && value == 4) {
         assert_true(hub->powered[port]);
         assert_null(h->addressing); /* two would answer to address 0 */
-        if (child && child->plugged) {
+        if (child && child->plugged && !h->resets_never_end) {
             *status |= 0x100002 | (child->speed == XHC_HIGH ? 0x400 : child->speed == XHC_LOW ? 0x200 : 0);
             child->addressed = child->configured = false;
             h->addressing = child;
@@ -281,8 +295,8 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
     assert_int_equal(setup[1], 1);
     if (value == 1) { /* PORT_ENABLE: it hears nothing any more */
         *status &= ~0x602u;
-        if (child && h->addressing == child)
-            h->addressing = NULL;
+        if (child)
+            xhc_silence(h, child);
         return true;
     }
     assert_in_range(value, 16, 20);
@@ -352,7 +366,10 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     assert_int_equal(control >> 10 & 0x3f, 4);
     assert_true(control & 0x20);
     assert_int_equal(control >> 16 & 1, length == 0 || !(setup[0] & 0x80));
-    if (!xhc_request(h, d, setup, data)) {
+    h->requests++;
+    if (h->requests == h->lost_request)
+        return;
+    if (h->requests == h->stalled_request || !xhc_request(h, d, setup, data)) {
         slot->control_halted = true;
         xhc_event(h, setup_at, 6u << 24, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
         return;
@@ -528,6 +545,8 @@ static inline void xhc_commands(struct xhc *h)
     assert_true(h->usbcmd & 1);
     while (!h->deaf_to_commands && xhc_fetch(h, &h->command, &h->command_cycle, trb, &where)) {
         code = xhc_execute(h, trb, &number);
+        if (++h->commands == h->failed_command)
+            code = 5;
         xhc_event(h, where, code << 24, 33u << 10 | number << 24);
     }
 }
@@ -578,8 +597,8 @@ static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
     if (value & 2) { /* disables it; not together with something else */
         assert_int_equal(value & 0x00fe0010, 0);
         *sc &= ~0x3c02u;
-        if (d && h->addressing == d)
-            h->addressing = NULL;
+        if (d)
+            xhc_silence(h, d);
     }
     *sc &= ~(value & 0x00fe0000);
     *sc = (*sc & ~0x200u) | (value & 0x200);
@@ -588,6 +607,14 @@ static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
     assert_true(value & 0x200);
     assert_true(d->speed != XHC_SUPER);
     assert_null(h->addressing);
+    if (h->resets_never_end) {
+        *sc |= 0x10;
+        return;
+    }
+    if (h->nobody_after_reset) {
+        *sc |= 0x200000;
+        return;
+    }
     h->addressing = d;
     d->addressed = d->configured = d->boot_protocol = d->idle_set = false;
     *sc = (*sc & ~0x3c00u) | 0x200002 | (uint32_t)d->speed << 10;

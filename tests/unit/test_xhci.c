@@ -528,6 +528,56 @@ static void test_a_hub_that_falls_silent(void **state)
     assert_null(x.dead);
 }
 
+/* Each request, and each command, fails once: nothing hangs, and what is plugged in anew works. */
+static void test_each_step_fails_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3 * 60; i++) {
+        struct xhc_device outer = hub(XHC_HIGH, 3), near = keyboard(XHC_FULL), far = keyboard(XHC_LOW),
+                          last = keyboard(XHC_FULL);
+        setup(NULL);
+        near.packet_bytes = 64;
+        (i % 3 == 0 ? &h.stalled_request : i % 3 == 1 ? &h.lost_request : &h.failed_command)[0] = 1 + i / 3;
+        xhc_plug(&h, &outer, NULL, 2);
+        xhc_plug(&h, &near, NULL, 3);
+        xhc_plug(&h, &far, &outer, 1);
+        assert_null(start());
+        run_ms(10000);
+        xhc_plug(&h, &last, NULL, 4);
+        run_ms(10000);
+        assert_null(x.dead);
+        assert_false(xhci_is_busy(&x));
+        assert_in_range(xhci_keyboards(&x), 2, 3);
+        press(&last, 0x04);
+        assert_string_equal(typed(), "a");
+    }
+}
+
+static void test_resets_that_fail(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct xhc_device outer = hub(XHC_HIGH, 3), near = keyboard(XHC_FULL), far = keyboard(XHC_LOW);
+        setup(NULL);
+        xhc_plug(&h, &outer, NULL, 2);
+        assert_null(start());
+        run_ms(2000);
+        (void)notes();
+        (i ? &h.nobody_after_reset : &h.resets_never_end)[0] = true;
+        xhc_plug(&h, &near, NULL, 3);
+        run_ms(10000);
+        assert_string_equal(notes(), i ? "3.0 nobody answers after a reset; "
+                                       : "3.0 its reset does not end; ");
+        if (i == 0) {
+            xhc_plug(&h, &far, &outer, 1);
+            run_ms(10000);
+            assert_string_equal(notes(), "2.1 its reset does not end; ");
+        }
+        assert_false(xhci_is_busy(&x));
+        assert_int_equal(xhci_keyboards(&x), 0);
+    }
+}
+
 /* More than the driver keeps: those that come first are served. */
 static void test_more_devices_than_places(void **state)
 {
@@ -597,6 +647,8 @@ int main(void)
         cmocka_unit_test_setup(test_a_request_that_stalls, setup),
         cmocka_unit_test_setup(test_reports_that_fail, setup),
         cmocka_unit_test_setup(test_a_hub_that_falls_silent, setup),
+        cmocka_unit_test_setup(test_each_step_fails_once, setup),
+        cmocka_unit_test_setup(test_resets_that_fail, setup),
         cmocka_unit_test_setup(test_more_devices_than_places, setup),
         cmocka_unit_test_setup(test_events_that_lie, setup),
     };
