@@ -1,0 +1,68 @@
+"""Unit tests of tools/bench, tools/cost and tools/chart: what they compute of the guest's output."""
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def load(name):
+    sys.dont_write_bytecode = True
+    loader = importlib.machinery.SourceFileLoader(name, os.path.join(TOP, "tools", name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+bench, cost, chart = load("bench"), load("cost"), load("chart")
+
+
+def result(**medians):
+    return {"results": [{"name": name.replace("_", "-"), "median": median, "min": median,
+                         "max": median} for name, median in medians.items()]}
+
+
+class ProjectionTest(unittest.TestCase):
+    def test_share_counts_exits_on_both_sides(self):
+        self.assertAlmostEqual(bench.share(10, 5, 1000, 0), 0.01)
+        self.assertAlmostEqual(bench.share(10, 5, 1000, 100), 510 / 1500)
+
+    def test_what_takes_no_exit_gets_no_cost(self):
+        lines = bench.projected_table(result(cpuid_0=76, ioapic_read=1, in_uart=114), 1000)
+        self.assertIn("| CPUID, leaf 0 | 1,076 | 2,067 | 1,882 |", lines)
+        self.assertIn("| I/O APIC read | 1 | 9,280 | 14,408 |", lines)
+        self.assertIn("| port read: UART | 1,114 | 8,467 | - |", lines)
+
+    def test_columns_have_the_rows_that_others_were_measured_in(self):
+        columns = {word: {"cpuid-0": n, "wbinvd": n} for n, word in enumerate(bench.MITIGATIONS)}
+        self.assertEqual(bench.columns_table(columns)[2:],
+                         ["| CPUID, leaf 0 | 0 | 1 | 2 | 1,067 | 971 |"])
+
+
+class CostTest(unittest.TestCase):
+    def test_finds_numbers_or_says_what_is_missing(self):
+        self.assertEqual(cost.find(r"a=(\d+) b=(\d+)", "x\n[0] a=3 b=44\n"), [3, 44])
+        with self.assertRaises(cost.CostError):
+            cost.find(r"a=(\d+)", "nothing")
+
+    def test_its_rows_are_the_benchs(self):
+        self.assertEqual([name for name in cost.GROWTH_ROWS if name not in bench.ROWS], [])
+
+
+class ChartTest(unittest.TestCase):
+    def test_says_whose_figures_they_are(self):
+        rows = list(chart.chart_rows(bench, result(cpuid_0=76, in_uart=114, ioapic_read=0)))
+        self.assertEqual(rows, [("CPUID, leaf 0", (76, 1067, 971, 882)),
+                                ("port read: UART", (114, 7467, 3170, None)),
+                                ("I/O APIC read", (1, 8280, 3985, 13408))])
+        self.assertIn("measured by us, not reproduced by make bench", chart.script(rows))
+
+    def test_the_committed_chart_says_so_too(self):
+        with open(chart.IMAGE, encoding="utf-8") as file:
+            self.assertIn("measured by us, not reproduced by make bench", file.read())
+
+
+if __name__ == "__main__":
+    unittest.main()
