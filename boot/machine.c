@@ -12,6 +12,8 @@
 #include "hv/string.h"
 #include "x86/insn.h"
 
+#define STALL_US 4000u
+
 /* Set by the linker script; only their addresses mean something. */
 extern char image_text_start[], image_text_end[];
 extern char image_rodata_start[], image_rodata_end[];
@@ -112,6 +114,14 @@ static void find_rsdp(struct boot *boot)
     }
 }
 
+/* For machines on which no clock ticks that Trapline knows. Firmware's wait is never too short. */
+static void find_rate(struct boot *boot)
+{
+    uint64_t start = rdtsc();
+    boot->services->Stall(STALL_US);
+    boot->info->firmware_tsc_hz = (rdtsc() - start) * (1000000u / STALL_US);
+}
+
 static void find_time(struct boot *boot)
 {
     EFI_TIME now = { 0 };
@@ -164,5 +174,6 @@ void boot_find_machine(struct boot *boot)
     find_framebuffer(boot);
     find_rsdp(boot);
     find_processors(boot);
+    find_rate(boot);
     find_time(boot);
 }

@@ -90,6 +90,24 @@ static void test_choice(void **state)
     assert_int_equal(choose(TSC_MAX_HZ, 0, 0).index, 0);
 }
 
+static void test_without_any_clock(void **state)
+{
+    const uint64_t ghz = 1000000000;
+    (void)state;
+    assert_int_equal(tsc_choose_without_clocks(0, 0).index, -1);
+    assert_int_equal(tsc_choose_without_clocks(TSC_MAX_HZ + 1, TSC_MIN_HZ - 1).index, -1);
+    assert_int_equal(tsc_choose_without_clocks(3 * ghz, 0).index, 0);
+    assert_int_equal(tsc_choose_without_clocks(0, 3 * ghz).index, 1);
+    /* Firmware's wait is coarse, and may be longer than it was asked to be. */
+    assert_int_equal(tsc_choose_without_clocks(3 * ghz, 3 * ghz + ghz / 2).index, 0);
+    assert_int_equal(tsc_choose_without_clocks(3 * ghz, 3 * ghz - ghz / 2).index, 0);
+    assert_false(tsc_choose_without_clocks(3 * ghz, 3 * ghz + ghz / 2).disputed);
+    /* An emulator that tells the rate of another machine. */
+    assert_int_equal(tsc_choose_without_clocks(3 * ghz, ghz / 10).index, 1);
+    assert_true(tsc_choose_without_clocks(3 * ghz, ghz / 10).disputed);
+    assert_int_equal(tsc_choose_without_clocks(ghz, 2 * ghz).index, 1);
+}
+
 static void test_cpuid(void **state)
 {
     (void)state;
@@ -139,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_median),
         cmocka_unit_test(test_deviation),
         cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_without_any_clock),
         cmocka_unit_test(test_cpuid),
         cmocka_unit_test(test_feature_control),
         cmocka_unit_test(test_msr_names),

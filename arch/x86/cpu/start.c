@@ -94,7 +94,7 @@ static HV_NORETURN void start_machine(void *argument)
     host_apic_init();
     if (host_apic_init_core())
         hv_panic("the boot core's local APIC cannot be switched on");
-    tsc_calibrate(acpi_host(), kept_is_on());
+    tsc_calibrate(acpi_host(), kept_is_on(), info->firmware_tsc_hz);
     host_timer_init();
     console_find_keyboards(info, &hardware);
     bool all_came = smp_start(info);

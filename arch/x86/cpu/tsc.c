@@ -218,10 +218,8 @@ static uint64_t cpuid_claim(void)
 }
 
 static void report(const struct tsc_measurement *measurements, struct tsc_choice choice,
-                   bool untouched)
+                   bool untouched, uint64_t claim, uint64_t firmware_hz)
 {
-    uint64_t claim = cpuid_claim();
-
     hv_info("TSC: %llu.%03llu MHz by the %s", (unsigned long long)(measured_hz / 1000000),
             (unsigned long long)(measured_hz / 1000 % 1000), measurements[choice.index].source);
     for (int i = 0; i < TSC_SOURCES; i++) {
@@ -239,11 +237,32 @@ static void report(const struct tsc_measurement *measurements, struct tsc_choice
         hv_info("TSC: CPUID says %llu.%03llu MHz, %d ppm from what was measured",
                 (unsigned long long)(claim / 1000000), (unsigned long long)(claim / 1000 % 1000),
                 tsc_deviation_ppm(claim, measured_hz));
+    if (firmware_hz)
+        hv_info("TSC: firmware's own wait differs by %d ppm",
+                tsc_deviation_ppm(firmware_hz, measured_hz));
     if (choice.disputed)
         hv_warn("TSC: the clocks of this machine disagree; time in guests may be wrong");
 }
 
-void tsc_calibrate(const struct acpi_host *acpi, bool untouched)
+/* Some laptops have none of the three: no PM timer in the chipset, HPET off, PIT clock-gated. */
+static void believe(uint64_t claim, uint64_t firmware_hz)
+{
+    struct tsc_choice choice = tsc_choose_without_clocks(claim, firmware_hz);
+
+    if (choice.index < 0)
+        hv_panic("no clock to measure the TSC by: PM timer, HPET and PIT do not tick, and neither "
+                 "CPUID nor firmware tells its rate");
+    measured_hz = choice.index == 0 ? claim : firmware_hz;
+    hv_warn("TSC: PM timer, HPET and PIT do not tick; %llu.%03llu MHz is %s",
+            (unsigned long long)(measured_hz / 1000000),
+            (unsigned long long)(measured_hz / 1000 % 1000),
+            choice.index == 0 ? "what CPUID says" : "by firmware's own wait: clocks may drift");
+    if (choice.disputed)
+        hv_warn("TSC: CPUID says %llu MHz, which firmware's wait contradicts",
+                (unsigned long long)(claim / 1000000));
+}
+
+void tsc_calibrate(const struct acpi_host *acpi, bool untouched, uint64_t firmware_hz)
 {
     struct tsc_measurement measurements[TSC_SOURCES];
     struct tsc_choice choice;
@@ -254,10 +273,12 @@ void tsc_calibrate(const struct acpi_host *acpi, bool untouched)
     if (!untouched || (!measurements[0].hz && !measurements[1].hz))
         measurements[2] = measure_pit();
     choice = tsc_choose(measurements, TSC_SOURCES);
-    if (choice.index < 0)
-        hv_panic("no clock to measure the TSC by: PM timer, HPET and PIT do not tick");
+    if (choice.index < 0) {
+        believe(cpuid_claim(), firmware_hz);
+        return;
+    }
     measured_hz = measurements[choice.index].hz;
-    report(measurements, choice, untouched);
+    report(measurements, choice, untouched, cpuid_claim(), firmware_hz);
 }
 
 uint64_t tsc_hz(void)

@@ -7,6 +7,7 @@
 
 #define FEMTOSECONDS_PER_SECOND UINT64_C(1000000000000000)
 #define AGREE_PPM 10000
+#define COARSE_PPM 200000
 
 uint64_t tsc_rate_hz(uint64_t tsc_ticks, uint64_t ref_ticks, uint64_t ref_hz)
 {
@@ -72,6 +73,21 @@ struct tsc_choice tsc_choose(const struct tsc_measurement *m, unsigned count)
     }
     choice.disputed = usable > 1;
     return choice;
+}
+
+struct tsc_choice tsc_choose_without_clocks(uint64_t cpuid_hz, uint64_t firmware_hz)
+{
+    int32_t ppm = tsc_deviation_ppm(firmware_hz, cpuid_hz);
+
+    if (!plausible(cpuid_hz) && !plausible(firmware_hz))
+        return (struct tsc_choice){ -1, false };
+    if (!plausible(firmware_hz))
+        return (struct tsc_choice){ 0, false };
+    if (!plausible(cpuid_hz))
+        return (struct tsc_choice){ 1, false };
+    if (ppm >= -COARSE_PPM && ppm <= COARSE_PPM)
+        return (struct tsc_choice){ 0, false };
+    return (struct tsc_choice){ 1, true };
 }
 
 uint64_t tsc_cpuid_hz(uint32_t max_leaf, const struct cpuid_regs *leaf15,

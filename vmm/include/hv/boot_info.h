@@ -9,7 +9,7 @@
 #include "hv/types.h"
 
 #define BOOT_INFO_MAGIC UINT64_C(0x31304f464e494254) /* "TBINFO01" */
-#define BOOT_INFO_VERSION 3u
+#define BOOT_INFO_VERSION 4u
 #define BOOT_INFO_MAX_MEMORY 512
 #define BOOT_INFO_MAX_FILES 40
 
@@ -69,6 +69,7 @@ struct boot_info {
     uint64_t rsdp;               /* ACPI root pointer; 0: no ACPI */
     uint64_t epoch_seconds;      /* UTC at the hand-over */
     uint64_t epoch_tsc;          /* the TSC when it was read */
+    uint64_t firmware_tsc_hz;    /* the TSC's rate by firmware's own wait, to a percent or so */
     /* Where the time went before the hand-over: the TSC at the file's first instruction, at the
      * unpacked image's first, ticks that files took to be read, the TSC at the hand-over. */
     uint64_t start_tsc, unpacked_tsc, files_ticks, handover_tsc;

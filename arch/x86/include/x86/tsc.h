@@ -15,9 +15,10 @@ struct acpi_host;
 /* Measures the TSC against the ACPI PM timer, the HPET and PIT channel 2, as far as the machine has
  * them, and logs which one was used and how far the others and CPUID are from it. Boot core, once;
  * takes about 60 ms a source. `untouched`: the clocks belong to firmware, so an HPET is only read if
- * it runs, and the PIT's channel 2 (the speaker's) only used where nothing else ticks. Panics when no
- * source ticks: nothing here works without time. */
-void tsc_calibrate(const struct acpi_host *acpi, bool untouched);
+ * it runs, and the PIT's channel 2 (the speaker's) only used where nothing else ticks. Where none
+ * ticks (clock-gated, or switched off in the set-up), what CPUID and `firmware_hz`, firmware's own
+ * wait, say is believed. Panics when they say nothing either: nothing here works without time. */
+void tsc_calibrate(const struct acpi_host *acpi, bool untouched, uint64_t firmware_hz);
 
 /* Ticks a second, as measured. 0 before. */
 uint64_t tsc_hz(void);
@@ -62,6 +63,11 @@ int32_t tsc_deviation_ppm(uint64_t measured, uint64_t reference);
 /* The first plausible measurement that another one agrees with (within 1%), else the first that is
  * plausible. */
 struct tsc_choice tsc_choose(const struct tsc_measurement *measurements, unsigned count);
+
+/* The rate where no clock ticks: CPUID's where firmware's wait does not contradict it by more than
+ * 20% (it is coarse, and system management may lengthen it), else firmware's; index 0: CPUID,
+ * 1: firmware, -1: neither says anything plausible. */
+struct tsc_choice tsc_choose_without_clocks(uint64_t cpuid_hz, uint64_t firmware_hz);
 
 /* What CPUID claims: leaf 15H with its crystal, or with the crystal that follows from 16H, or 16H's
  * base frequency. 0: nothing. `max_leaf` is the highest basic leaf. */
