@@ -138,6 +138,14 @@ TESTS += [
          expect=[r"error: vm a: i: ", r"RESULT vm=a status=253 reason=not-started"]),
 ]
 
+# --- starting over ---
+# A kernel that reboots by a triple fault, on two processors.
+TESTS.append(Test("debian-triple-fault-reboot",
+                  debian(vcpus=2, extra=" reboot=t") + "triple-fault = reset\n", cpus=2,
+                  limit_s=900, long=True,
+                  dialogue=[(PROMPT, "echo b > /proc/sysrq-trigger\r"), (PROMPT, "poweroff\r")],
+                  expect=[r"triple fault$", r"vm debian: reset", POWERED_OFF]))
+
 # --- several processors ------------------------------------------------------------------------
 SMP_BANNER = r"^Trapline: Debian guest is up \(Linux \S+, 2 CPUs, \d+ MB\)$"
 

@@ -399,7 +399,7 @@ static void test_lines_that_are_none(void **state)
     refuse_line("\x7f" "ELF", "the control character 0x7f", "text");
     refuse_line("kernel = k2", "a second 'kernel'", "each key once in a section");
     refuse_line("= 3", "the unknown key ''",
-                "one of: vcpus memory kernel initrd cmdline module interrupts halt-poll platform paravirt latches trace accounting cpuid-leaves");
+                "one of: vcpus memory kernel initrd cmdline module interrupts triple-fault halt-poll platform paravirt latches trace accounting cpuid-leaves");
 }
 
 static void test_unknown_keys_and_suggestions(void **state)
@@ -410,10 +410,10 @@ static void test_unknown_keys_and_suggestions(void **state)
     refuse_line("Memory = 2M", "the unknown key 'Memory'", "'memory' perhaps");
     refuse_line("cmd-line = x", "the unknown key 'cmd-line'", "'cmdline' perhaps");
     refuse_line("initramfs = x", "the unknown key 'initramfs'",
-                "one of: vcpus memory kernel initrd cmdline module interrupts halt-poll platform paravirt latches trace accounting cpuid-leaves");
+                "one of: vcpus memory kernel initrd cmdline module interrupts triple-fault halt-poll platform paravirt latches trace accounting cpuid-leaves");
     refuse_line("a_key_that_is_longer_than_any = x",
                 "the unknown key 'a_key_that_is_longer_than_any'",
-                "one of: vcpus memory kernel initrd cmdline module interrupts halt-poll platform paravirt latches trace accounting cpuid-leaves");
+                "one of: vcpus memory kernel initrd cmdline module interrupts triple-fault halt-poll platform paravirt latches trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
     refuse("fuzzy = auto\n", 1, "the unknown key 'fuzzy'",
            "one of: console on-exit mode menu mitigations boot boot-options lab experiment explain");

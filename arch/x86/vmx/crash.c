@@ -84,6 +84,25 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...)
     return EXIT_KEEP | VCPU_END;
 }
 
+/* SDM "Interrupt 8--Double Fault Exception (#DF)": a processor that shuts down is reset by what
+ * stands around it. */
+unsigned vmx_triple_fault(struct vmx_vcpu *v, const char *why, ...)
+{
+    struct vm *vm = v->vcpu.vm;
+    char text[120];
+    va_list args;
+
+    va_start(args, why);
+    hv_vsnprintf(text, sizeof(text), why, args);
+    va_end(args);
+    if (vm->config->triple_fault == CONFIG_TRIPLE_FAULT_STOP)
+        return vmx_crash(v, "%s", text);
+    hv_warn("vm %s vCPU %u: %s", vm->config->name, v->vcpu.index, text);
+    v->exit.vect_info = 0;
+    vm_reset(vm);
+    return EXIT_KEEP | VCPU_YIELD;
+}
+
 uint64_t arch_vcpu_exit_count(const struct vcpu *vcpu)
 {
     const struct vmx_vcpu *v = HV_CONTAINER_OF(vcpu, const struct vmx_vcpu, vcpu);

@@ -71,7 +71,7 @@ void vmx_queue_exception(struct vmx_vcpu *v, uint8_t vector, bool has_error, uin
     uint32_t first = v->exit.vect_info ? v->exit.vect_info : v->event.info;
 
     if (exception_class(first) == CLASS_DOUBLE_FAULT && exception_class(info) != CLASS_BENIGN) {
-        vmx_crash(v, "triple fault: vector %u while a double fault was delivered", vector);
+        vmx_triple_fault(v, "triple fault: vector %u while a double fault was delivered", vector);
         return;
     }
     if (exceptions_double(exception_class(first), exception_class(info))) {

@@ -178,7 +178,7 @@ unsigned exit_preemption_timer(struct vmx_vcpu *v)
 
 unsigned exit_triple_fault(struct vmx_vcpu *v)
 {
-    return vmx_crash(v, "triple fault");
+    return vmx_triple_fault(v, "triple fault");
 }
 
 /* An INIT signal to a core in VMX operation: nobody but us starts cores, so nothing is owed. */

@@ -557,6 +557,9 @@ bool vmx_own_core_tsc_write(struct vmx_vcpu *v);
 /* Stops the VM with all that is known about the exit: reason, qualification, registers. */
 unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
 
+/* The vCPU shuts down: a crash, or a reset of the VM, as the operator's file has it. */
+unsigned vmx_triple_fault(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
+
 /* --- kvm_clock.c: rows of msr.def; false: #GP --- */
 bool vmx_kvm_clock_read(struct vmx_vcpu *v, uint64_t *value);
 bool vmx_kvm_clock_write(struct vmx_vcpu *v, uint64_t value);

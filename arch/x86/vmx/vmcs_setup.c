@@ -158,7 +158,9 @@ static void write_non_register(struct vmx_vcpu *v)
     vmcs_write(VMCS_ENTRY_INTERRUPTION_INFORMATION, 0);
     v->event.info = 0;
     v->deferred = 0;
-    v->attention = 0;
+    /* Translations from before are stale; and a vCPU that waits for a start-up message now must be
+     * looked at before it is entered. */
+    v->attention = VMX_ATTENTION_FLUSH;
     vmx_code_paths_clear(v);
 }
 

@@ -30,6 +30,7 @@ enum config_trace { CONFIG_TRACE_OFF, CONFIG_TRACE_ON, CONFIG_TRACE_DUMP };
 enum config_leaves { CONFIG_LEAVES_OFF, CONFIG_LEAVES_S21, CONFIG_LEAVES_F21, CONFIG_LEAVES_F22 };
 enum config_interrupts { CONFIG_INTERRUPTS_VMM, CONFIG_INTERRUPTS_GUEST };
 enum config_platform { CONFIG_PLATFORM_PC, CONFIG_PLATFORM_REDUCED };
+enum config_triple_fault { CONFIG_TRIPLE_FAULT_STOP, CONFIG_TRIPLE_FAULT_RESET };
 enum config_paravirt { CONFIG_PARAVIRT_KVM, CONFIG_PARAVIRT_OFF };
 enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
 enum config_on_exit { CONFIG_ON_EXIT_POWEROFF, CONFIG_ON_EXIT_RESET, CONFIG_ON_EXIT_FIRMWARE };
@@ -52,6 +53,7 @@ struct config_vm {
     struct config_module modules[CONFIG_MAX_MODULES];
     unsigned module_count;
     enum config_interrupts interrupts;
+    enum config_triple_fault triple_fault;
     unsigned halt_poll_us;
     enum config_platform platform;
     enum config_paravirt paravirt;
