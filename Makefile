@@ -40,7 +40,7 @@ QUICK := $(addprefix arch/x86/apic/,lapic lapic_irq lapic_timer) arch/x86/mm/gue
          $(addprefix arch/x86/vmx/,apic apicv event exit_basic exit_cr exit_io exit_memory guest_% hot% msr \
                                    own_core% run stats switch thin_hot warm) \
          $(addprefix vmm/core/,bus core timer_queue vm_clock) vmm/lib/range_map vmm/lib/string \
-         $(addprefix vmm/devices/,acpi_pm ioapic pic8259 uart16550)
+         $(addprefix vmm/devices/,acpi_pm ioapic pci_host pic8259 uart16550)
 $(QUICK:%=$(BUILD)/obj/%.o): CFLAGS += -O2
 
 $(BUILD)/obj/boot/%.o: boot/%.c

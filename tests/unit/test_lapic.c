@@ -1239,6 +1239,73 @@ static void test_tsc_deadline(void **state)
     assert_int_equal(lapic_tsc_deadline_read(lapic), 0);
 }
 
+static bool irr(unsigned cpu, uint8_t vector)
+{
+    return get(cpu, LAPIC_IRR + vector / 32u * 16) >> (vector % 32) & 1;
+}
+
+/* The short ways do what the long ones do, or nothing. */
+static void test_deadline_short_ways(void **state)
+{
+    static const uint32_t others[] = { 0xE0, 0x200E0, 0x500E0, 0x600E0 };
+    struct lapic *lapic = &world->apic[0];
+
+    (void)state;
+    enable(0);
+    for (unsigned i = 0; i < 4; i++) {
+        put(0, LAPIC_LVT_TIMER, others[i]);
+        assert_false(lapic_tsc_deadline_take(lapic, 2000));
+        assert_int_equal(lapic_tsc_deadline_read(lapic), 0);
+    }
+    put(0, LAPIC_LVT_TIMER, 0x400E0);
+    assert_false(lapic_tsc_deadline_take(lapic, 0));
+    assert_int_equal(lapic_tsc_deadline_expire(lapic), -1); /* nothing runs */
+    assert_true(lapic_tsc_deadline_take(lapic, 2000));
+    assert_int_equal(lapic_tsc_deadline_read(lapic), 2000);
+    world->tsc = 2000;
+    assert_int_equal(lapic_tsc_deadline_expire(lapic), 0xE0);
+    assert_true(irr(0, 0xE0));
+    assert_int_equal(lapic_tsc_deadline_read(lapic), 0);
+    assert_int_equal(lapic_pending_vector(lapic), -1); /* somebody else delivers it */
+    lapic_page_changed(lapic);
+    assert_int_equal(take(0), 0xE0);
+    assert_true(lapic_tsc_deadline_take(lapic, 3000));
+    put(0, LAPIC_LVT_TIMER, 0x500E0);
+    assert_int_equal(lapic_tsc_deadline_expire(lapic), -1); /* masked since */
+    put(0, LAPIC_LVT_TIMER, 0x40005);
+    assert_int_equal(lapic_tsc_deadline_expire(lapic), -1); /* an illegal vector */
+    assert_int_equal(lapic_tsc_deadline_read(lapic), 3000);
+    put(0, LAPIC_SVR, 0xFF);
+    assert_int_equal(lapic_tsc_deadline_expire(lapic), -1); /* switched off */
+}
+
+/* A vector that comes while the priority is as high waits for the priority to sink, on every way by
+ * which it may come. */
+static void test_requests_below_the_priority(void **state)
+{
+    struct lapic *lapic = &world->apic[0];
+
+    (void)state;
+    enable(0);
+    put(0, LAPIC_LVT_TIMER, 0x400A1);
+    put(0, LAPIC_TPR, 0xA0);
+    lapic_tsc_deadline_write(lapic, 2000);
+    run_until(0, 2000);
+    assert_true(irr(0, 0xA1));
+    assert_int_equal(lapic_pending_vector(lapic), -1);
+    assert_false(lapic_vector_waits(lapic));
+    put(0, LAPIC_ICR_LOW, 0x000400B2); /* to itself */
+    assert_int_equal(lapic_pending_vector(lapic), 0xB2);
+    assert_true(lapic_vector_waits(lapic));
+    put(0, LAPIC_ICR_LOW, 0x00040093); /* a lower one takes nothing away */
+    assert_int_equal(take(0), 0xB2);
+    assert_int_equal(lapic_pending_vector(lapic), -1);
+    put(0, LAPIC_TPR, 0);
+    assert_int_equal(take(0), 0xA1);
+    assert_int_equal(take(0), 0x93);
+    assert_int_equal(take(0), -1);
+}
+
 static void test_early_callback_arms_again(void **state)
 {
     (void)state;
@@ -1482,7 +1549,8 @@ int main(void)
         T(icr_destination), T(route_from_device), T(lowest_priority), T(pic_through_lint0),
         T(pins_of_a_disabled_apic), T(extint_message), T(lint_fixed_edge), T(lint0_fixed_level),
         T(one_shot), T(divider), T(periodic_does_not_drift), T(masked_timer_counts_silently),
-        T(mode_changes), T(tsc_deadline), T(early_callback_arms_again), T(tsc_jump),
+        T(mode_changes), T(tsc_deadline), T(early_callback_arms_again), T(deadline_short_ways),
+        T(requests_below_the_priority), T(tsc_jump),
         T(reset_stops_the_timer), T(lvt_modes), T(reserved_lvt_modes),
         T(one_shot_read_past_its_end), T(page_changed), T(concurrent_posting),
         T(x2apic_only), T(post_fixed),

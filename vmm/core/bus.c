@@ -414,8 +414,14 @@ enum bus_answer bus_port_write8_shared(struct bus *bus, uint16_t port, uint8_t v
 
 int64_t bus_mmio_read32_any(struct bus *bus, uint64_t address)
 {
+    const struct bus_hole *hole = &bus->hole[BUS_MMIO];
     uint64_t value;
 
+    if (!bus->shared && address >= hole->first && address <= hole->last) {
+        bus->unclaimed[BUS_MMIO].last_address = address;
+        bus->unclaimed[BUS_MMIO].reads++;
+        return UINT32_MAX;
+    }
     return bus_dispatch(bus, BUS_MMIO, address, 4, false, &value) == BUS_FAULT
                ? BUS_READ_FAULT : (int64_t)(uint32_t)value;
 }

@@ -248,9 +248,8 @@ static uint64_t core_idle_until(const struct core *core)
     return core->patient ? hv_min_u64(first, core->patient_tsc) : first;
 }
 
-void core_turn(unsigned index)
+static __attribute__((noinline)) void turn(struct core *core)
 {
-    struct core *core = &hv_cores[index];
     struct vcpu *vcpu;
     bool contended;
 
@@ -266,9 +265,16 @@ void core_turn(unsigned index)
         arch_idle(core_idle_until(core), &core->kick);
 }
 
+void core_turn(unsigned index)
+{
+    turn(&hv_cores[index]);
+}
+
 HV_NORETURN void core_run(unsigned index)
 {
+    struct core *core = &hv_cores[index];
+
     while (!arch_run_is_over())
-        core_turn(index);
+        turn(core);
     arch_leave_run();
 }

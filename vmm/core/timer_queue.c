@@ -32,22 +32,10 @@ void tq_remove(struct timer_queue *queue, struct tq_timer *timer)
     queue->first_tsc = queue->head.next->deadline_tsc;
 }
 
-/* Would a queued timer stand where it stands now? Behind those with the same deadline, as if it were
- * new. The head's deadline is TQ_NEVER: nothing stands behind it. */
-static bool keeps_place(const struct timer_queue *queue, const struct tq_timer *timer,
-                        uint64_t deadline_tsc)
-{
-    return deadline_tsc < timer->next->deadline_tsc &&
-           (timer->prev == &queue->head || timer->prev->deadline_tsc <= deadline_tsc);
-}
-
 void tq_add(struct timer_queue *queue, struct tq_timer *timer, uint64_t deadline_tsc)
 {
-    if (tq_is_queued(timer) && keeps_place(queue, timer, deadline_tsc)) {
-        timer->deadline_tsc = deadline_tsc;
-        queue->first_tsc = queue->head.next->deadline_tsc;
+    if (tq_move_in_place(queue, timer, deadline_tsc))
         return;
-    }
     tq_remove(queue, timer);
     timer->deadline_tsc = deadline_tsc;
     if (deadline_tsc == TQ_NEVER)

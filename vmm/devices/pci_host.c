@@ -356,6 +356,7 @@ static int64_t pci_host_read32(struct device *device, unsigned tag, uint64_t off
 {
     struct pci_host *host = (struct pci_host *)device;
     const struct pci_function *function;
+    const uint8_t *bytes;
     unsigned at = (unsigned)(offset & 0xFFF);
 
     if (tag != PCI_HOST_ECAM || (at & 3) != 0 || offset >> 20 != 0)
@@ -365,7 +366,9 @@ static int64_t pci_host_read32(struct device *device, unsigned tag, uint64_t off
         return UINT32_MAX;
     if (function->before_read || at + 4 > function->config_bytes)
         return BUS_READ_UNCLAIMED;
-    return pci_function_get32(function, at);
+    bytes = &function->config[at];
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
 }
 
 static enum bus_answer pci_host_access(struct device *device, unsigned tag,

@@ -12,11 +12,6 @@
 #define LVT_ACTIVE_LOW (1u << 13)
 #define LVT_REMOTE_IRR (1u << 14)
 #define LVT_LEVEL (1u << 15)
-#define LVT_MASKED (1u << 16)
-#define LVT_TIMER_MODE_SHIFT 17
-#define LVT_TIMER_MODE (3u << LVT_TIMER_MODE_SHIFT)
-
-enum lapic_timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE, TIMER_RESERVED };
 
 #define SVR_ENABLE (1u << 8)
 #define SVR_SUPPRESS_EOI (1u << 12)
@@ -75,6 +70,13 @@ static inline void lapic_owner_clear(struct lapic *lapic, uint32_t bits)
 static inline bool lapic_is_sw_enabled(const struct lapic *lapic)
 {
     return (lapic_get(lapic, LAPIC_SVR) & SVR_ENABLE) != 0;
+}
+
+/* The vector has come into IRR: PPR does not follow IRR, and what was deliverable still is. */
+static inline void lapic_note_requested(struct lapic *lapic, uint8_t vector)
+{
+    if ((vector & 0xF0u) > (lapic_get(lapic, LAPIC_PPR) & 0xF0))
+        lapic_owner_set(lapic, LAPIC_ATTENTION_VECTOR);
 }
 
 /* lapic_irq.c: priorities, acceptance, the local vector table's pins. Owner only. */

@@ -20,11 +20,11 @@ static inline bool any_vector(const struct lapic *lapic, uint32_t base)
 static inline int highest_vector(const struct lapic *lapic, uint32_t base)
 {
     const uint32_t *words = &lapic->page[base / 4];
-    if (!any_vector(lapic, base))
-        return -1;
     unsigned word = words[28] ? 7 : words[24] ? 6 : words[20] ? 5 : words[16] ? 4
                   : words[12] ? 3 : words[8] ? 2 : words[4] ? 1 : 0;
 
+    if (word == 0 && !words[0])
+        return -1;
     return (int)word * 32 + 31 - __builtin_clz(words[word * 4]);
 }
 
@@ -36,10 +36,10 @@ int lapic_highest(const struct lapic *lapic, uint32_t base)
 void lapic_update(struct lapic *lapic)
 {
     uint32_t tpr = lapic_get(lapic, LAPIC_TPR);
-    int in_service = highest_vector(lapic, LAPIC_ISR);
+    int in_service = any_vector(lapic, LAPIC_ISR) ? highest_vector(lapic, LAPIC_ISR) : -1;
     uint32_t service_class = in_service < 0 ? 0 : (uint32_t)in_service & 0xF0;
     uint32_t ppr = (tpr & 0xF0) >= service_class ? tpr : service_class;
-    int requested = highest_vector(lapic, LAPIC_IRR);
+    int requested = any_vector(lapic, LAPIC_IRR) ? highest_vector(lapic, LAPIC_IRR) : -1;
 
     lapic_put(lapic, LAPIC_PPR, ppr);
     if (requested >= 0 && ((uint32_t)requested & 0xF0) > (ppr & 0xF0))
@@ -134,9 +134,7 @@ void lapic_take_fixed(struct lapic *lapic, uint8_t vector, bool level)
     else
         lapic_vector_clear(lapic, LAPIC_TMR, vector);
     lapic_vector_set(lapic, LAPIC_IRR, vector);
-    /* PPR does not follow IRR, and what was deliverable still is. */
-    if ((vector & 0xF0u) > (lapic_get(lapic, LAPIC_PPR) & 0xF0))
-        lapic_owner_set(lapic, LAPIC_ATTENTION_VECTOR);
+    lapic_note_requested(lapic, vector);
 }
 
 static void take_init(struct lapic *lapic)
@@ -338,10 +336,8 @@ static void merge_pins(struct lapic *lapic, uint32_t posted)
     lapic_resample_pins(lapic);
 }
 
-void lapic_sync(struct lapic *lapic)
+void lapic_sync_posted(struct lapic *lapic)
 {
-    if (!__atomic_load_n(&lapic->attention.half.posted, __ATOMIC_RELAXED))
-        return;
     uint32_t posted = __atomic_exchange_n(&lapic->attention.half.posted, 0, __ATOMIC_ACQ_REL);
 
     if (posted & LAPIC_ATTENTION_VECTOR)

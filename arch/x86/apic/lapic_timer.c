@@ -119,8 +119,34 @@ static void pass_expiry(struct lapic *lapic, uint64_t tsc)
     arm(lapic);
 }
 
+/* A one-shot deadline of an ordinary entry, which is most of them: the vector that is now in IRR, or
+ * -1 and nothing was done. */
+static inline int expire_deadline(struct lapic *lapic)
+{
+    const uint32_t unmasked_deadline = (uint32_t)TIMER_TSC_DEADLINE << LVT_TIMER_MODE_SHIFT;
+    uint32_t lvt = lapic_get(lapic, LAPIC_LVT_TIMER);
+    uint8_t vector = (uint8_t)(lvt & LVT_VECTOR);
+
+    if (HV_UNLIKELY((lvt & (LVT_TIMER_MODE | LVT_MASKED)) != unmasked_deadline) ||
+        HV_UNLIKELY(vector < FIRST_LEGAL_VECTOR || !lapic->timer_running ||
+                    !lapic_is_sw_enabled(lapic)))
+        return -1;
+    lapic->timer_running = false;
+    lapic->timer_armed = false;
+    lapic->timer_deadline_tsc = 0;
+    lapic_vector_clear(lapic, LAPIC_TMR, vector);
+    lapic_vector_set(lapic, LAPIC_IRR, vector);
+    return vector;
+}
+
+int lapic_tsc_deadline_expire(struct lapic *lapic)
+{
+    return expire_deadline(lapic);
+}
+
 void lapic_timer_fired(struct lapic *lapic)
 {
+    int vector;
     uint64_t tsc;
 
     lapic->timer_armed = false;
@@ -129,6 +155,11 @@ void lapic_timer_fired(struct lapic *lapic)
     tsc = now_tsc(lapic);
     if (tsc < lapic->timer_deadline_tsc) {
         arm(lapic);
+        return;
+    }
+    vector = expire_deadline(lapic);
+    if (HV_LIKELY(vector >= 0)) {
+        lapic_note_requested(lapic, (uint8_t)vector);
         return;
     }
     pass_expiry(lapic, tsc);

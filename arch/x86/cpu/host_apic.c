@@ -337,7 +337,10 @@ void host_apic_self_ipi(uint8_t vector)
 
 void host_apic_eoi(void)
 {
-    apic_write(APIC_EOI, 0);
+    if (HV_LIKELY(x2apic))
+        wrmsr(MSR_IA32_X2APIC_EOI, 0);
+    else
+        apic_write(APIC_EOI, 0);
 }
 
 /* xAPIC: a new command may only be written when the last one has been sent. */

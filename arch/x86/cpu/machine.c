@@ -61,6 +61,6 @@ void arch_idle(uint64_t deadline_tsc, const uint32_t *unless)
     if (timed)
         host_timer_arm_tsc(deadline_tsc);
     idle_until_interrupt(unless);
-    if (timed)
+    if (timed && rdtsc() < deadline_tsc) /* else it has stopped by itself */
         host_timer_stop();
 }

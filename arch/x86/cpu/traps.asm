@@ -1,8 +1,9 @@
 ; Entries of the 256 vectors, and the few instructions that may fault on purpose.
 ;
-; Not here: any decision; trap_dispatch in traps.c makes them.
+; Not here: any decision; trap_dispatch and host_irq_dispatch in traps.c make them.
 ;
-; Every stub leaves the same frame (struct trap_frame). The hypervisor has no user mode, so GS is
+; Every exception's stub leaves the same frame (struct trap_frame); an interrupt's, of which nobody
+; wants to see one, saves what a function may change. The hypervisor has no user mode, so GS is
 ; ours at every entry and no SWAPGS is needed. Interrupt gates keep IF clear until IRETQ.
 ;
 ; SDM volume 3 "Exception and Interrupt Handling in 64-bit Mode"; System V ABI "Registers".
@@ -12,6 +13,9 @@ bits 64
 section .text
 
 extern trap_dispatch
+extern host_irq_dispatch
+
+%define FIRST_IRQ_VECTOR 32
 
 ; Vectors that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP.
 %define HAS_ERROR(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21)
@@ -26,7 +30,11 @@ trap_stubs:
     push    0
 %endif
     push    strict dword vector
+%if vector < FIRST_IRQ_VECTOR
     jmp     near trap_common
+%else
+    jmp     near irq_common
+%endif
 %assign vector vector + 1
 %endrep
 
@@ -69,6 +77,32 @@ trap_common:
     pop     rbx
     pop     rax
     add     rsp, 16             ; vector and error code
+    iretq
+
+; The processor has aligned the stack and pushed 40 bytes, the stub 16; with 72 it is aligned again.
+irq_common:
+    push    rax
+    push    rcx
+    push    rdx
+    push    rsi
+    push    rdi
+    push    r8
+    push    r9
+    push    r10
+    push    r11
+    cld
+    mov     edi, [rsp + 72]
+    call    host_irq_dispatch
+    pop     r11
+    pop     r10
+    pop     r9
+    pop     r8
+    pop     rdi
+    pop     rsi
+    pop     rdx
+    pop     rcx
+    pop     rax
+    add     rsp, 16
     iretq
 
 ; bool rdmsr_safe(uint32_t msr, uint64_t *value)

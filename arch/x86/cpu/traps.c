@@ -111,9 +111,7 @@ static void take_nmi(struct trap_frame *frame)
 
 void trap_dispatch(struct trap_frame *frame)
 {
-    if (frame->vector >= FIRST_IRQ_VECTOR)
-        host_irq_dispatch((unsigned)frame->vector);
-    else if (frame->vector == X86_EXC_NMI)
+    if (frame->vector == X86_EXC_NMI)
         take_nmi(frame);
     else if (!may_be_fixed(frame->vector) || !fix_up(frame))
         panic_exception(frame);

@@ -57,27 +57,27 @@ void vmx_apicv_open_msrs(uint8_t *bitmap)
 
 /* --- a vCPU's mode --- */
 
-static __attribute__((noinline)) void update_eoi_word(struct vmx_vcpu *v, unsigned word,
-                                                      uint64_t level)
+static __attribute__((noinline)) void update_eoi_bitmap(struct vmx_vcpu *v)
 {
-    v->eoi_exits[word] = level;
-    vmcs_write(VMCS_EOI_EXIT_BITMAP0 + 2 * word, level);
+    for (unsigned word = 0; word < 4; word++) {
+        uint64_t level = lapic_level_word(v->lapic, word);
+        if (level == v->eoi_exits[word])
+            continue;
+        v->eoi_exits[word] = level;
+        vmcs_write(VMCS_EOI_EXIT_BITMAP0 + 2 * word, level);
+    }
 }
 
 /* Vectors become level-triggered once and stay so: before nearly every entry nothing has changed. */
 static inline void write_eoi_bitmap(struct vmx_vcpu *v)
 {
-    const uint64_t level[4] = { lapic_level_word(v->lapic, 0), lapic_level_word(v->lapic, 1),
-                                lapic_level_word(v->lapic, 2), lapic_level_word(v->lapic, 3) };
+    const struct lapic *lapic = v->lapic;
 
-    if (HV_UNLIKELY(level[0] != v->eoi_exits[0]))
-        update_eoi_word(v, 0, level[0]);
-    if (HV_UNLIKELY(level[1] != v->eoi_exits[1]))
-        update_eoi_word(v, 1, level[1]);
-    if (HV_UNLIKELY(level[2] != v->eoi_exits[2]))
-        update_eoi_word(v, 2, level[2]);
-    if (HV_UNLIKELY(level[3] != v->eoi_exits[3]))
-        update_eoi_word(v, 3, level[3]);
+    if (HV_UNLIKELY((lapic_level_word(lapic, 0) ^ v->eoi_exits[0]) |
+                    (lapic_level_word(lapic, 1) ^ v->eoi_exits[1]) |
+                    (lapic_level_word(lapic, 2) ^ v->eoi_exits[2]) |
+                    (lapic_level_word(lapic, 3) ^ v->eoi_exits[3])))
+        update_eoi_bitmap(v);
 }
 
 static void apicv_start(struct vmx_vcpu *v)

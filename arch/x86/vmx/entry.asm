@@ -134,7 +134,8 @@ entry_failed:                       ; no exit happened: the guest's registers ar
     je .vmcall
     lea ecx, [rax - REASON_IO_INSTRUCTION]      ; IN and OUT, RDMSR, WRMSR
     cmp ecx, REASON_WRMSR - REASON_IO_INSTRUCTION
-    ja .long_way
+    ja .not_instruction
+.warm:
     save_registers rsi, r8, r9, r10, r11
     call [rdi + VCPU_WARM + rcx * 8]    ; keeps RBX, RBP and R12 to R15, which are still the guest's
     mov rdi, [rsp]
@@ -145,6 +146,11 @@ entry_failed:                       ; no exit happened: the guest's registers ar
 .vmcall:
     call [rdi + VCPU_HOT_VMCALL]
     jmp .hot
+.not_instruction:
+    cmp eax, REASON_PREEMPTION_TIMER
+    jne .long_way
+    mov ecx, WARM_TIMER
+    jmp .warm
 .hot_refused:
     mov rdi, [rsp]
     mov eax, FIELD_EXIT_REASON

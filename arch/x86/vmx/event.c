@@ -166,7 +166,7 @@ static int take_interrupt(struct vmx_vcpu *v)
  * that lapic_pending_vector finds nothing to inject. */
 static bool interrupt_waits(const struct vmx_vcpu *v)
 {
-    return v->deferred || lapic_extint_pending(v->lapic) || lapic_pending_vector(v->lapic) >= 0;
+    return v->deferred || lapic_vector_waits(v->lapic) || lapic_extint_pending(v->lapic);
 }
 
 static unsigned take_init_and_sipi(struct vmx_vcpu *v)
@@ -291,6 +291,8 @@ bool vmx_has_event(struct vmx_vcpu *v)
         return false;
     lapic_sync(v->lapic);
     owner = v->lapic->attention.half.owner;
+    if (HV_LIKELY(v->halted_with_if && v->run_state == VMX_HALTED && lapic_vector_waits(v->lapic)))
+        return true;
     if (v->run_state == VMX_WAIT_FOR_SIPI)
         return owner & (LAPIC_ATTENTION_INIT | LAPIC_ATTENTION_SIPI);
     if ((owner & LAPIC_ATTENTION_INIT) || ((owner & LAPIC_ATTENTION_NMI) && !v->halted_in_nmi))

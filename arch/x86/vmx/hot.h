@@ -14,6 +14,7 @@ struct vmx_vcpu *vmx_hot_vmcall(struct vmx_vcpu *v);
 unsigned vmx_warm_io(struct vmx_vcpu *v);
 unsigned vmx_warm_rdmsr(struct vmx_vcpu *v);
 unsigned vmx_warm_wrmsr(struct vmx_vcpu *v);
+unsigned vmx_warm_timer(struct vmx_vcpu *v);
 unsigned vmx_warm_refuse(struct vmx_vcpu *v);
 
 #define HOT_BLOCKING_ENDS (VMX_BLOCKING_BY_STI | VMX_BLOCKING_BY_MOV_SS)

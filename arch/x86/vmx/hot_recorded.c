@@ -88,10 +88,11 @@ static struct vmx_vcpu *vmcall_both(struct vmx_vcpu *v)
     return vmcall_recorded(v, VMX_RECORD_TICKS | VMX_RECORD_RING);
 }
 
-#define WARM_REFUSED { vmx_warm_refuse, vmx_warm_refuse, vmx_warm_refuse }
+#define WARM { vmx_warm_io, vmx_warm_rdmsr, vmx_warm_wrmsr, vmx_warm_timer }
+#define WARM_REFUSED { vmx_warm_refuse, vmx_warm_refuse, vmx_warm_refuse, vmx_warm_refuse }
 
 const struct vmx_hot vmx_hot_ways[VMX_RECORD_WAYS] = {
-    [0] = { vmx_hot_cpuid, vmx_hot_vmcall, { vmx_warm_io, vmx_warm_rdmsr, vmx_warm_wrmsr } },
+    [0] = { vmx_hot_cpuid, vmx_hot_vmcall, WARM },
     [VMX_RECORD_TICKS] = { cpuid_ticks, vmcall_ticks, WARM_REFUSED },
     [VMX_RECORD_RING] = { cpuid_ring, vmcall_ring, WARM_REFUSED },
     [VMX_RECORD_TICKS | VMX_RECORD_RING] = { cpuid_both, vmcall_both, WARM_REFUSED },

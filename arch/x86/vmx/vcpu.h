@@ -146,7 +146,8 @@ enum vmx_warm {
 struct vmx_hot {
     struct vmx_vcpu *(*cpuid)(struct vmx_vcpu *v);
     struct vmx_vcpu *(*vmcall)(struct vmx_vcpu *v);
-    unsigned (*warm[3])(struct vmx_vcpu *v); /* IO_INSTRUCTION, RDMSR, WRMSR: as they are numbered */
+    /* IO_INSTRUCTION, RDMSR, WRMSR, as they are numbered; PREEMPTION_TIMER. */
+    unsigned (*warm[4])(struct vmx_vcpu *v);
 };
 
 /* Counts ticks by reason and keeps the last exits: recorder.c. */

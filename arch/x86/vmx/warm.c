@@ -12,7 +12,43 @@
 
 /* --- the way out --- */
 
-/* Moves RIP; says whether the guest can be entered at once. */
+/*
+ * The preemption timer is to be set anew, and that may be all. Timers that are due are fired the
+ * long way. The kick is looked at behind the timer: see run_ready_slow().
+ */
+static __attribute__((noinline)) unsigned warm_set_timer(struct vmx_vcpu *v, uint64_t now)
+{
+    const struct core *core = v->core;
+    uint64_t first = tq_first_tsc(&core->timers), deadline = hv_min_u64(first, v->deadline_tsc);
+
+    if (HV_UNLIKELY(!v->preemption_on || now >= deadline))
+        return VMX_WARM_GO_ON;
+    v->timer_tsc = first;
+    v->timer_budget = v->timer_reload;
+    vmcs_write(VMCS_PREEMPTION_TIMER_VALUE,
+               hv_min_u64((deadline - now) >> v->preemption_shift, UINT32_MAX));
+    return __atomic_load_n(&core->kick, __ATOMIC_RELAXED) ? VMX_WARM_GO_ON : VMX_WARM_ENTER;
+}
+
+static inline __attribute__((always_inline)) unsigned warm_ready(struct vmx_vcpu *v)
+{
+    if (HV_UNLIKELY(v->attention | lapic_attention(v->lapic) |
+                    __atomic_load_n(&v->core->kick, __ATOMIC_RELAXED)))
+        return VMX_WARM_GO_ON;
+    if (HV_UNLIKELY(tq_first_tsc(&v->core->timers) != v->timer_tsc) ||
+        HV_UNLIKELY(--v->timer_budget < 0))
+        return warm_set_timer(v, rdtsc());
+    return VMX_WARM_ENTER;
+}
+
+static __attribute__((noinline)) unsigned warm_done_unusual(struct vmx_vcpu *v, uint64_t length)
+{
+    vmx_advance_rip(v, (uint32_t)length);
+    return warm_ready(v);
+}
+
+/* Moves RIP; says whether the guest can be entered at once. Nothing is called on the common way, so
+ * that nothing has to be saved for it. */
 static inline __attribute__((always_inline)) unsigned warm_done(struct vmx_vcpu *v,
                                                                 enum vmexit_reason reason)
 {
@@ -26,10 +62,9 @@ static inline __attribute__((always_inline)) unsigned warm_done(struct vmx_vcpu 
     unusual |= (rip ^ next) >> 32;
     v->exits[reason]++;
     if (HV_UNLIKELY(unusual))
-        vmx_advance_rip(v, (uint32_t)length);
-    else
-        vmcs_write(VMCS_GUEST_RIP, next);
-    return HV_LIKELY(hot_is_ready(v)) ? VMX_WARM_ENTER : VMX_WARM_GO_ON;
+        return warm_done_unusual(v, length);
+    vmcs_write(VMCS_GUEST_RIP, next);
+    return warm_ready(v);
 }
 
 unsigned vmx_warm_refuse(struct vmx_vcpu *v)
@@ -111,9 +146,30 @@ static __attribute__((noinline)) unsigned wrmsr_apic(struct vmx_vcpu *v, uint32_
     return vmx_msr_write(v, msr, value) ? warm_done(v, VMEXIT_WRMSR) : VMX_WARM_REFUSED;
 }
 
-static __attribute__((noinline)) unsigned wrmsr_deadline(struct vmx_vcpu *v, uint64_t value)
+static __attribute__((noinline)) unsigned wrmsr_deadline_any(struct vmx_vcpu *v, uint64_t value)
 {
     lapic_tsc_deadline_write(v->lapic, value);
+    return warm_done(v, VMEXIT_WRMSR);
+}
+
+/* The timer has to find a new place among the core's. */
+static __attribute__((noinline)) unsigned wrmsr_deadline_add(struct vmx_vcpu *v, uint64_t host)
+{
+    tq_add(&v->core->timers, &v->apic_timer, host);
+    return warm_done(v, VMEXIT_WRMSR);
+}
+
+static __attribute__((noinline)) unsigned wrmsr_deadline(struct vmx_vcpu *v, uint64_t value)
+{
+    struct core *core = v->core;
+    uint64_t host = value - v->tsc_offset;
+
+    /* Both below 2^63: neither has wrapped. */
+    if (HV_UNLIKELY((int64_t)(value | host) <= 0 || core->timers_shared) ||
+        HV_UNLIKELY(!lapic_tsc_deadline_take(v->lapic, value)))
+        return wrmsr_deadline_any(v, value);
+    if (HV_UNLIKELY(!tq_move_in_place(&core->timers, &v->apic_timer, host)))
+        return wrmsr_deadline_add(v, host);
     return warm_done(v, VMEXIT_WRMSR);
 }
 
@@ -138,7 +194,7 @@ unsigned vmx_warm_wrmsr(struct vmx_vcpu *v)
 
 /* --- ports --- */
 
-static __attribute__((noinline)) unsigned warm_in32(struct vmx_vcpu *v, struct bus *bus, uint16_t port)
+static unsigned warm_in32(struct vmx_vcpu *v, struct bus *bus, uint16_t port)
 {
     int64_t value = bus_port_read32(bus, port);
 
@@ -148,7 +204,7 @@ static __attribute__((noinline)) unsigned warm_in32(struct vmx_vcpu *v, struct b
     return warm_done(v, VMEXIT_IO_INSTRUCTION);
 }
 
-static __attribute__((noinline)) unsigned warm_out8(struct vmx_vcpu *v, struct bus *bus, uint16_t port)
+static unsigned warm_out8(struct vmx_vcpu *v, struct bus *bus, uint16_t port)
 {
     if (HV_UNLIKELY(bus_port_write8(bus, port, (uint8_t)v->gprs.r[X86_RAX]) != BUS_DONE))
         return VMX_WARM_REFUSED;
@@ -177,4 +233,34 @@ unsigned vmx_warm_io(struct vmx_vcpu *v)
         return VMX_WARM_REFUSED;
     *(uint8_t *)&v->gprs.r[X86_RAX] = (uint8_t)value;
     return warm_done(v, VMEXIT_IO_INSTRUCTION);
+}
+
+/* --- the guest's deadline has come --- */
+
+/*
+ * A guest whose local APIC the processor runs, with nothing else to be done: the vector goes into
+ * IRR and RVI, and the timer on to the next deadline. Another core's timers may be in the queue too;
+ * those that go along with this one (core_timer_arm_patient) do so the long way.
+ */
+unsigned vmx_warm_timer(struct vmx_vcpu *v)
+{
+    struct timer_queue *timers = &v->core->timers;
+    uint64_t now = rdtsc(), status;
+    int vector;
+
+    if (HV_UNLIKELY(timers->head.next != &v->apic_timer || v->apic_timer.deadline_tsc > now) ||
+        HV_UNLIKELY(!v->apicv || v->core->timers_shared) ||
+        HV_UNLIKELY(v->core->patient && v->core->patient_tsc <= now) ||
+        HV_UNLIKELY(v->attention | lapic_attention(v->lapic)))
+        return VMX_WARM_REFUSED;
+    vector = lapic_tsc_deadline_expire(v->lapic);
+    if (HV_UNLIKELY(vector < 0))
+        return VMX_WARM_REFUSED;
+    v->apic_timer_fires++;
+    tq_remove(timers, &v->apic_timer);
+    status = vmcs_read(VMCS_GUEST_INTERRUPT_STATUS);
+    if (HV_LIKELY((uint64_t)vector > (status & 0xff)))
+        vmcs_write(VMCS_GUEST_INTERRUPT_STATUS, (status & ~UINT64_C(0xff)) | (uint64_t)vector);
+    v->exits[VMEXIT_PREEMPTION_TIMER]++;
+    return warm_set_timer(v, now);
 }

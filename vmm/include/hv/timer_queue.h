@@ -43,6 +43,20 @@ static inline uint64_t tq_first_tsc(const struct timer_queue *queue)
 
 /* Queues the timer; one that is queued (in this queue) is moved. TQ_NEVER takes it out. */
 void tq_add(struct timer_queue *queue, struct tq_timer *timer, uint64_t deadline_tsc);
+/* Gives a queued timer another deadline where it keeps its place with it. False: tq_add. */
+static inline bool tq_move_in_place(struct timer_queue *queue, struct tq_timer *timer,
+                                    uint64_t deadline_tsc)
+{
+    /* Behind those with the same deadline, as if it were new. The head's deadline is TQ_NEVER:
+     * nothing stands behind it. */
+    if (!tq_is_queued(timer) || deadline_tsc >= timer->next->deadline_tsc ||
+        (timer->prev != &queue->head && timer->prev->deadline_tsc > deadline_tsc))
+        return false;
+    timer->deadline_tsc = deadline_tsc;
+    queue->first_tsc = queue->head.next->deadline_tsc;
+    return true;
+}
+
 /* Takes the timer out; does nothing when it is not queued. */
 void tq_remove(struct timer_queue *queue, struct tq_timer *timer);
 /* Takes out and returns the first timer whose deadline is not after `now_tsc`, or NULL. */

@@ -49,6 +49,13 @@ enum lapic_register {
     LAPIC_SELF_IPI = 0x3F0,
 };
 
+/* LVT entries */
+#define LVT_MASKED (1u << 16)
+#define LVT_TIMER_MODE_SHIFT 17
+#define LVT_TIMER_MODE (3u << LVT_TIMER_MODE_SHIFT)
+
+enum lapic_timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE, TIMER_RESERVED };
+
 #define LAPIC_MSR_BASE 0x800u
 #define LAPIC_MSR_LAST 0x8FFu
 #define LAPIC_PAGE_BYTES 4096u
@@ -236,6 +243,25 @@ static inline bool lapic_is_enabled(const struct lapic *lapic)
 uint64_t lapic_tsc_deadline_read(const struct lapic *lapic);
 void lapic_tsc_deadline_write(struct lapic *lapic, uint64_t deadline_tsc);
 
+/* The same where the timer is to be armed and nothing else; the caller arms it. False: nothing was
+ * done. */
+static inline bool lapic_tsc_deadline_take(struct lapic *lapic, uint64_t deadline_tsc)
+{
+    const uint32_t unmasked_deadline = (uint32_t)TIMER_TSC_DEADLINE << LVT_TIMER_MODE_SHIFT;
+    uint32_t lvt = lapic->page[LAPIC_LVT_TIMER / 4];
+
+    if (HV_UNLIKELY((lvt & (LVT_TIMER_MODE | LVT_MASKED)) != unmasked_deadline || !deadline_tsc))
+        return false;
+    lapic->timer_running = true;
+    lapic->timer_armed = true;
+    lapic->timer_deadline_tsc = deadline_tsc;
+    return true;
+}
+
+/* The deadline has come, and somebody else delivers what is in IRR: puts the timer's vector there
+ * and returns it. -1: nothing was done, lapic_timer_fired does it. */
+int lapic_tsc_deadline_expire(struct lapic *lapic);
+
 /* The guest's TSC has jumped by `delta` (a write to IA32_TSC or IA32_TSC_ADJUST): counting timers
  * go on as if nothing had happened, a TSC deadline stays where it is. */
 void lapic_tsc_changed(struct lapic *lapic, int64_t delta);
@@ -259,11 +285,23 @@ static inline uint64_t lapic_attention(const struct lapic *lapic)
     return __atomic_load_n(&lapic->attention.any, __ATOMIC_RELAXED);
 }
 
+void lapic_sync_posted(struct lapic *lapic);
+
 /* Merges what other cores have posted into IRR and attention.owner. A no-op when nothing was. */
-void lapic_sync(struct lapic *lapic);
+static inline void lapic_sync(struct lapic *lapic)
+{
+    if (HV_UNLIKELY(__atomic_load_n(&lapic->attention.half.posted, __ATOMIC_RELAXED)))
+        lapic_sync_posted(lapic);
+}
 
 /* The vector that the APIC would deliver now (highest in IRR, above PPR), or -1. Does not sync. */
 int lapic_pending_vector(const struct lapic *lapic);
+
+/* Would it deliver one? */
+static inline bool lapic_vector_waits(const struct lapic *lapic)
+{
+    return lapic->attention.half.owner & LAPIC_ATTENTION_VECTOR;
+}
 
 /* Takes the highest requested vector out of IRR, whatever PPR says, for somebody else who delivers
  * it; -1: there is none. Does not sync. */

@@ -36,15 +36,15 @@ typedef void host_irq_handler(unsigned vector);
  * EOI. HV_ERR_RANGE: an exception's vector; HV_ERR_EXISTS: taken. Boot core, before others run. */
 enum hv_err host_irq_register(unsigned vector, host_irq_handler *handler) HV_MUST_CHECK;
 
-/* Runs the handler of an interrupt that a VM exit has acknowledged, and sends the EOI. Interrupts
- * are off. A vector without a handler is counted and acknowledged. */
+/* Runs the handler of an interrupt that a VM exit has acknowledged, or that cpu/traps.asm was entered
+ * by, and sends the EOI. Interrupts are off. A vector without a handler is counted and acknowledged. */
 void host_irq_dispatch(unsigned vector);
 
 /* Sleeps until an interrupt or NMI, unless *unless is not 0 when interrupts are opened. Interrupts
  * are off before and after. */
 void idle_until_interrupt(const uint32_t *unless);
 
-/* The exception or interrupt entered by cpu/traps.asm. */
+/* The exception or NMI that cpu/traps.asm was entered by. */
 void trap_dispatch(struct trap_frame *frame);
 
 #endif
