@@ -137,6 +137,11 @@ void lapic_take_fixed(struct lapic *lapic, uint8_t vector, bool level)
     lapic_note_requested(lapic, vector);
 }
 
+void lapic_take_edge(struct lapic *lapic, uint8_t vector)
+{
+    lapic_take_fixed(lapic, vector, false);
+}
+
 static void take_init(struct lapic *lapic)
 {
     /* A SIPI that was sent before this INIT does not start the processor after it. */

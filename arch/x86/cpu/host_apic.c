@@ -272,6 +272,11 @@ bool host_apic_in_service(uint8_t vector)
     return apic_read(APIC_ISR + 0x10 * (vector / 32u)) >> (vector % 32) & 1;
 }
 
+bool host_apic_requested(uint8_t vector)
+{
+    return apic_read(APIC_IRR + 0x10 * (vector / 32u)) >> (vector % 32) & 1;
+}
+
 /* --- an APIC that is a guest's for a while --- */
 
 static bool is_requested(void)

@@ -44,10 +44,18 @@ static void on_wake(unsigned vector)
     (void)vector;
 }
 
+/* Its vCPU is not in its guest: the core is to look around. */
+static void on_posted(unsigned vector)
+{
+    (void)vector;
+    core_kick(arch_this_core());
+}
+
 static void register_interrupts(void)
 {
     if (host_irq_register(HOST_VECTOR_TIMER, on_wake) ||
         host_irq_register(HOST_VECTOR_KICK, on_wake) ||
+        host_irq_register(HOST_VECTOR_POSTED, on_posted) ||
         host_irq_register(HOST_VECTOR_APIC_ERROR, on_apic_error))
         hv_panic("interrupt vectors are registered twice");
 }

@@ -2,6 +2,7 @@
  * The local APIC's surroundings: the vCPU's TSC, a timer in its core's queue, the other APICs of the
  * VM, and the I/O APIC.
  */
+#include "arch/x86/vmx/posted_vcpu.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/page_alloc.h"
 #include "hv/platform.h"
@@ -97,7 +98,9 @@ static void env_kick(void *context)
 
 static bool env_post_fixed(void *context, uint8_t vector)
 {
-    return vmx_own_core_send(context, vector);
+    struct vmx_vcpu *v = context;
+
+    return v->vm->owns_cores ? vmx_own_core_send(v, vector) : vmx_posted_send(v, vector);
 }
 
 enum hv_err vmx_apic_create(struct vmx_vcpu *v)
@@ -113,7 +116,7 @@ enum hv_err vmx_apic_create(struct vmx_vcpu *v)
     };
     const struct lapic_env env = {
         env_tsc_now, env_timer_arm, env_timer_cancel, env_send, env_eoi, env_kick, v,
-        v->vm->owns_cores ? env_post_fixed : NULL,
+        v->vm->owns_cores || vmx_posted_possible(v->vm) ? env_post_fixed : NULL,
     };
     hpa_t page;
     enum hv_err err = page_alloc_take(hv_pages(),

@@ -10,6 +10,7 @@
  *   arrived between STI and HLT must not be slept through.
  * SDM volume 3 "APIC Virtualization and Virtual Interrupts".
  */
+#include "arch/x86/vmx/posted_vcpu.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/platform.h"
@@ -26,6 +27,7 @@ void vmx_apicv_make_controls(struct vmx_vm *x)
     policy.x2apic_mode = VM_REQUIRE;
     policy.apic_register_virtualization = VM_REQUIRE;
     policy.virtual_interrupt_delivery = VM_REQUIRE;
+    policy.posted_interrupts = VM_PREFER;
     policy.cr8_load_exiting = VM_AVOID;
     policy.cr8_store_exiting = VM_AVOID;
     x->apicv_available =
@@ -109,6 +111,7 @@ void vmx_apicv_update_mode(struct vmx_vcpu *v)
                wanted ? v->vm->msr_bitmap_apicv.v : v->vm->msr_bitmap.v);
     if (wanted)
         apicv_start(v);
+    vmx_posted_start(v, wanted);
     v->attention |= VMX_ATTENTION_APICV;
 }
 

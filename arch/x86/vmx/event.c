@@ -7,6 +7,7 @@
  * SDM volume 3 "VM-Entry Controls for Event Injection", "Interrupt-Window Exiting",
  * "Information for VM Exits That Occur During Event Delivery", "Double Fault Exception".
  */
+#include "arch/x86/vmx/posted_vcpu.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/platform.h"
 
@@ -287,6 +288,7 @@ bool vmx_has_event(struct vmx_vcpu *v)
 {
     uint32_t owner;
 
+    vmx_posted_collect(v);
     if (!lapic_attention(v->lapic) && !v->attention)
         return false;
     lapic_sync(v->lapic);

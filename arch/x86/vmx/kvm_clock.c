@@ -9,7 +9,7 @@
  * Lock: none; a vCPU writes its own page, on its own core.
  * Source: Linux's documentation "KVM-specific MSRs", "KVM CPUID bits".
  */
-#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/kvm_clock.h"
 #include "x86/pvclock.h"
 
 #define SYSTEM_TIME_ENABLE 1u

@@ -4,6 +4,7 @@
  * SDM volume 4; volume 3 "Memory Type Range Registers (MTRRs)", "Time-Stamp Counter Adjustment".
  */
 #include "arch/x86/vmx/mitigate.h"
+#include "arch/x86/vmx/kvm_clock.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "hv/log.h"
 #include "hv/string.h"

@@ -6,6 +6,7 @@
  * SDM volume 3 "VM Exits", "VM Entries".
  */
 #include "arch/x86/vmx/hot.h"
+#include "arch/x86/vmx/posted_vcpu.h"
 #include "arch/x86/vmx/thin_run.h"
 #include "x86/msr.h"
 
@@ -327,10 +328,13 @@ enum vcpu_next arch_vcpu_run(struct vcpu *vcpu, uint64_t slice_end_tsc)
         vmx_vcpu_load(v);
     if (v->run_state == VMX_HALTED)
         v->run_state = VMX_RUNNABLE;
+    vmx_posted_collect(v);
     next = run_ready_slow(v);
     if (next != VCPU_RUN)
         return next;
+    vmx_posted_enter(v);
     next = vmx_run_guest(v);
+    vmx_posted_leave(v);
     if (HV_UNLIKELY(next == VMX_ENTRY_FAILED)) {
         v->exit.reason = 0;
         entry_failure_observed(v);

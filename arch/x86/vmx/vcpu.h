@@ -15,6 +15,7 @@
 #include "x86/ept.h"
 #include "x86/insn.h"
 #include "x86/lapic.h"
+#include "x86/posted.h"
 #include "x86/regs.h"
 #include "x86/trace.h"
 #include "x86/vmcs.h"
@@ -211,6 +212,9 @@ struct vmx_vcpu {
     uint32_t cpu_controls;     /* as last written */
     bool apicv;                /* the processor runs the local APIC: apicv.c */
     uint64_t eoi_exits[4];     /* as last written */
+    bool posted;               /* interrupts are posted to it while it runs: posted.c */
+    bool in_guest;             /* atomic: and it does */
+    struct posted_descriptor descriptor;
     bool lent;                 /* atomic: the core's local APIC is the guest's: own_core.c */
     bool tsc_write_seen;
     uint64_t level_sent[4];    /* level-triggered vectors whose EOI is waited for, if it is */
@@ -560,14 +564,6 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
 
 /* The vCPU shuts down: a crash, or a reset of the VM, as the operator's file has it. */
 unsigned vmx_triple_fault(struct vmx_vcpu *v, const char *why, ...) HV_PRINTF(2, 3);
-
-/* --- kvm_clock.c: rows of msr.def; false: #GP --- */
-bool vmx_kvm_clock_read(struct vmx_vcpu *v, uint64_t *value);
-bool vmx_kvm_clock_write(struct vmx_vcpu *v, uint64_t value);
-bool vmx_kvm_wall_clock_read(struct vmx_vcpu *v, uint64_t *value);
-bool vmx_kvm_wall_clock_write(struct vmx_vcpu *v, uint64_t value);
-/* The guest has set its TSC: its clock page, if it has one, is written again. */
-void vmx_kvm_clock_tsc_changed(struct vmx_vcpu *v);
 
 /* --- entry_failure.c --- */
 

@@ -218,6 +218,7 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     struct vmx_vcpu *v = vmx_of(vcpu);
 
     lapic_reset(v->lapic);
+    v->descriptor = (struct posted_descriptor){ .control = 0 };
     v->tsc_offset -= v->msrs.tsc_adjust;
     vmx_msrs_reset(v);
     vmx_switch_reset(v);

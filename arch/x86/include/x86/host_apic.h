@@ -38,6 +38,8 @@ bool host_apic_is_x2apic(void);
 
 /* Is an interrupt with this vector being served? A spurious one is not. */
 bool host_apic_in_service(uint8_t vector);
+/* Has one arrived that waits for interrupts to be opened? */
+bool host_apic_requested(uint8_t vector);
 
 /* This core's local APIC becomes a guest's, in the state after power-up but for `spurious`, which
  * is the SVR, and for the pins and sensors, whose entries stay the host's. From here on interrupts

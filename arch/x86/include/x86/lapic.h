@@ -341,6 +341,15 @@ static inline uint64_t lapic_level_word(const struct lapic *lapic, unsigned word
     return __atomic_load_n(&lapic->posted.level[word], __ATOMIC_RELAXED);
 }
 
+/* Was the vector last posted as level-triggered? */
+static inline bool lapic_is_level(const struct lapic *lapic, uint8_t vector)
+{
+    return lapic_level_word(lapic, vector / 64u) >> (vector % 64u) & 1;
+}
+
+/* The owner's core has an edge-triggered interrupt for it. */
+void lapic_take_edge(struct lapic *lapic, uint8_t vector);
+
 /* The highest vector whose bit is set in LAPIC_ISR, LAPIC_TMR or LAPIC_IRR, or -1. */
 int lapic_highest(const struct lapic *lapic, uint32_t base);
 

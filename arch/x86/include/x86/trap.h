@@ -26,6 +26,7 @@ enum host_vector {
     HOST_VECTOR_DEVICE_LAST = 0xef,
     HOST_VECTOR_TIMER = 0xf0,
     HOST_VECTOR_KICK = 0xf1,
+    HOST_VECTOR_POSTED = 0xf2, /* to a guest that runs: posted.c */
     HOST_VECTOR_APIC_ERROR = 0xfe,
     HOST_VECTOR_SPURIOUS = 0xff, /* low four bits set, as old APICs force them */
 };
