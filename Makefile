@@ -70,7 +70,8 @@ $(BUILD)/gen/offsets.inc: arch/x86/vmx/offsets.gen.h
 	@$(CC) $(CFLAGS) -fvisibility=default -MMD -MP -MT $@ -MF $@.d -c -x c $< -o $(@:.inc=.o)
 	@nm -S -t d $(@:.inc=.o) | awk '$$3 ~ /[BCD]/ { printf "%%define %s %d\n", $$4, $$2 - 1 }' > $@
 
-$(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc
+# nasm names no included file among what an object depends on.
+$(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc $(wildcard arch/x86/*/*.inc)
 	@mkdir -p $(@D)
 	@echo '  NASM  $<'
 	@$(NASM) $(NASMFLAGS) -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@

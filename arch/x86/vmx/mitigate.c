@@ -110,6 +110,11 @@ const struct spec_plan *vmx_spec_plan(void)
     return &machine.plan;
 }
 
+uint64_t vmx_spec_ctrl_now(void)
+{
+    return machine.plan.guest_control != SPEC_GUEST_NONE ? rdmsr(MSR_IA32_SPEC_CTRL) : 0;
+}
+
 uint32_t vmx_spec_efficient(struct spec_facts *facts)
 {
     struct spec_facts efficient = machine.facts;

@@ -20,6 +20,8 @@ void vmx_spec_core_stop(void);
 
 /* What the cores have in common, and what guests are shown. */
 const struct spec_plan *vmx_spec_plan(void);
+/* IA32_SPEC_CTRL of the core that asks; 0: it has none. */
+uint64_t vmx_spec_ctrl_now(void);
 /* The facts behind it, and the actions of an efficient core. */
 uint32_t vmx_spec_efficient(struct spec_facts *facts);
 

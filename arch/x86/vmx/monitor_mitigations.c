@@ -66,8 +66,8 @@ void monitor_run_mitigations(struct monitor *m, unsigned count, char *const word
     print_actions(m, "done: ", plan->actions);
     if (efficient != plan->actions)
         print_actions(m, "efficient cores: ", efficient);
-    monitor_print(m, "SPEC_CTRL %llx in root operation; a guest's %s; ARCH_CAPABILITIES %llx",
-                  (unsigned long long)plan->host_spec_ctrl, guest_register(plan),
+    monitor_print(m, "SPEC_CTRL %llx in root operation; a guest's %s; its ARCH_CAPABILITIES %llx",
+                  (unsigned long long)vmx_spec_ctrl_now(), guest_register(plan),
                   (unsigned long long)plan->guest_arch_capabilities);
     for (unsigned i = 0; i < SPEC_ISSUE_COUNT; i++)
         monitor_print(m, "%-33s %-13s %s", spec_issue_name(i),
