@@ -13,6 +13,7 @@
 #include "hv/panic.h"
 #include "hv/string.h"
 #include "x86/acpi_host.h"
+#include "x86/core_list.h"
 #include "x86/host_apic.h"
 #include "x86/host_paging.h"
 #include "x86/insn.h"
@@ -129,12 +130,6 @@ static bool add_core(uint32_t apic_id)
 {
     struct percpu *cpu;
 
-    if (apic_id == host_apic_id())
-        return true;
-    if (apic_id > 0xfe && apic_id != HOST_APIC_ID_UNKNOWN && !host_apic_is_x2apic()) {
-        hv_warn("core with APIC id %u: left out, it can only be reached in x2APIC mode", apic_id);
-        return true;
-    }
     if (percpu_add(apic_id, &cpu) == HV_OK)
         return true;
     hv_warn("core with APIC id %u and those after it: left out, no memory or more than %d cores",
@@ -142,24 +137,34 @@ static bool add_core(uint32_t apic_id)
     return false;
 }
 
-static bool add_cores(const uint32_t *apic_ids, unsigned count)
+/* The blocks of all cores that shall be started. Returns false when their ids are not known. */
+static bool add_known_cores(struct core_ids acpi, struct core_ids firmware)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (!add_core(apic_ids[i]))
-            break;
-    return count > 0;
+    static struct core_list list; /* boot-once; large */
+
+    core_list_make(acpi, firmware, host_apic_id(), host_apic_is_x2apic(), &list);
+    if (list.unreachable)
+        hv_warn("%u cores with APIC ids above 254: left out, they can only be reached in x2APIC "
+                "mode", list.unreachable);
+    if (list.beyond)
+        hv_warn("%u cores beyond %d: left out", list.beyond, HV_MAX_CORES);
+    for (unsigned i = 0; i < list.count && add_core(list.ids[i]); i++)
+        ;
+    return list.known;
 }
 
-/* The blocks of all cores that shall be started. Returns false when their ids are not known. */
-static bool add_known_cores(const struct boot_info *info)
+static struct core_ids listed_by_firmware(const struct boot_info *info)
+{
+    unsigned count = (unsigned)hv_min_u64(info->cpu_count_hint, HV_ARRAY_COUNT(info->apic_ids));
+
+    return (struct core_ids){ info->apic_ids, info->apic_ids_valid ? count : 0 };
+}
+
+static struct core_ids listed_by_acpi(void)
 {
     const struct acpi_host *acpi = acpi_host();
 
-    if (acpi->madt && add_cores(acpi->apic_ids, acpi->core_count))
-        return true;
-    return info->apic_ids_valid &&
-           add_cores(info->apic_ids, (unsigned)hv_min_u64(info->cpu_count_hint,
-                                                          HV_ARRAY_COUNT(info->apic_ids)));
+    return (struct core_ids){ acpi->apic_ids, acpi->madt ? acpi->core_count : 0 };
 }
 
 static bool answered_within(const struct percpu *cpu, uint64_t us)
@@ -256,7 +261,7 @@ static void start_unknown_cores(const struct boot_info *info, uint32_t start_pag
 
 static void start_others(const struct boot_info *info)
 {
-    bool known = add_known_cores(info);
+    bool known = add_known_cores(listed_by_acpi(), listed_by_firmware(info));
     uint32_t page = (uint32_t)info->start_page;
 
     if (known ? percpu_count() == 1 : info->cpu_count_hint == 1)
@@ -307,9 +312,7 @@ static void let_in_lent(void)
 
 static void start_lent(const struct boot_info *info)
 {
-    if (info->apic_ids_valid)
-        add_cores(info->apic_ids, (unsigned)hv_min_u64(info->cpu_count_hint,
-                                                       HV_ARRAY_COUNT(info->apic_ids)));
+    (void)add_known_cores((struct core_ids){ NULL, 0 }, listed_by_firmware(info));
     for (unsigned i = 1; i < percpu_count(); i++) {
         struct percpu *cpu = percpu_at(i);
         if (add_kept_state(cpu))
