@@ -21,7 +21,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, "build")
 sys.path.insert(0, os.path.join(TOP, "tests", "system"))
-LEGS = ("rules", "tools", "build", "unit", "coverage", "fuzz", "system")
+LEGS = ("rules", "tools", "build", "unit", "coverage", "fuzz", "bench", "system")
 COVERAGE_AIM = 95
 UNIT_LIMIT_S = 600
 FUZZ_SECONDS = 8
@@ -251,6 +251,12 @@ def check_explainer(count, options):
     if not options.long:
         command += EXPLAINER_SAMPLE
     step(count, "explainer against Bochs", command, EXPLAINER_LIMIT_S)
+
+
+def check_bench(count, _options):
+    """Ticks and costs of each kind of exit are what they were when they were last committed."""
+    step(count, "bench, compared with its baseline",
+         [os.path.join("tools", "bench"), "--yes", "--check"])
 
 
 def processor_s():

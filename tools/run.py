@@ -98,6 +98,8 @@ def parse_arguments():
     add("--secure-boot", action="store_true",
         help="firmware with Secure Boot on, which accepts what tools/sign --test-key signed (QEMU)")
     add("--monitor", metavar="SOCKET", help="QEMU's own monitor, on a socket of that name")
+    add("--debugger", metavar="FILE", help="Bochs, where it has its debugger: commands for it; the "
+        "instruction `xchg bx, bx` stops for the next one")
     add("--stay", action="store_true",
         help="when Trapline goes back to firmware, stay with it")
     add("--shell", metavar="FILE",
@@ -179,6 +181,16 @@ def make_work_folder(options):
     return tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=RUNS)
 
 
+def read_debugger_commands(path):
+    if not path:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        return fail(f"--debugger {path}: {error.strerror}")
+
+
 def choose_settings(options, parsed, interactive):
     """What the config needs, where the command line does not say."""
     cpus = options.cpus
@@ -192,7 +204,8 @@ def choose_settings(options, parsed, interactive):
         memory = min(max(1024, -(-needed // 256) * 256), 3072)
     wall = interactive if options.clock == "auto" else options.clock == "wall"
     return emulator.Settings(cpus, memory, options.cpu_model, wall, options.ips, options.stick,
-                             options.read_only, options.secure_boot, options.monitor)
+                             options.read_only, options.secure_boot, options.monitor,
+                             read_debugger_commands(options.debugger))
 
 
 # --- running -----------------------------------------------------------------------------------

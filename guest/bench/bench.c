@@ -4,7 +4,8 @@
  * multiboot 1 kernels; what is not there is left out.
  *
  * Output: `BENCH name median minimum maximum`, and the same as JSON between two marker lines.
- * Command line: `rounds=N`.
+ * Command line: `rounds=N`; `costs=N`: each operation N times more, between two instructions at
+ * which an emulator's debugger can begin and end to look (tools/bench).
  */
 #include "guest.h"
 
@@ -32,6 +33,7 @@ static uint32_t samples[ROUNDS_MAX];
 static struct result results[RESULTS_MAX];
 static unsigned result_count, rounds = ROUNDS;
 static uint32_t overhead;
+static unsigned costs; /* how often each operation is marked: the last time it is no news */
 
 /* --- statistics --- */
 
@@ -88,6 +90,12 @@ static inline __attribute__((always_inline)) uint64_t stamp(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* Bochs calls it a magic breakpoint; any processor exchanges a register with itself. */
+static inline __attribute__((always_inline)) void mark(void)
+{
+    __asm__ volatile("xchg %%bx, %%bx" : : : "memory");
+}
+
 /* Each operation is a loop of its own, so that nothing but it stands between the two stamps. */
 #define MEASURE(name, operation)                                                                   \
     do {                                                                                           \
@@ -98,6 +106,11 @@ static inline __attribute__((always_inline)) uint64_t stamp(void)
             samples[i_ < WARM_UP ? 0 : i_ - WARM_UP] = (uint32_t)(end_ - start_);                  \
         }                                                                                          \
         report(name, overhead);                                                                    \
+        for (unsigned i_ = 0; i_ < costs; i_++) {                                                  \
+            mark();                                                                                \
+            operation;                                                                             \
+            mark();                                                                                \
+        }                                                                                          \
     } while (0)
 
 static void measure_overhead(void)
@@ -175,6 +188,23 @@ static void set_gate(unsigned vector, const uint8_t *entry)
     guest_idt[vector].offset_high = (uint32_t)(at >> 32);
 }
 
+/* One deadline and its handler. The way to it is what costs. */
+static void mark_deadline(uint64_t ahead, bool halt)
+{
+    uint32_t before = bench_handler_count;
+
+    wrmsr(MSR_TSC_DEADLINE, rdtsc() + ahead);
+    mark();
+    if (halt)
+        sti_hlt();
+    else
+        sti();
+    while (bench_handler_count == before)
+        ;
+    cli();
+    mark();
+}
+
 /* From a deadline to the first instruction of its handler. */
 static void measure_deadline(const char *name, bool halt)
 {
@@ -199,6 +229,8 @@ static void measure_deadline(const char *name, bool halt)
         samples[i] = (uint32_t)(bench_handler_tsc - deadline);
     }
     report(name, 0);
+    for (unsigned i = 0; i < costs; i++)
+        mark_deadline(ahead, halt);
 }
 
 static void measure_self_ipi(void)
@@ -220,6 +252,13 @@ static void measure_self_ipi(void)
         samples[i] = (uint32_t)(bench_handler_tsc - start);
     }
     report("self-ipi-x2apic", overhead);
+    for (unsigned i = 0; i < costs; i++) {
+        sti();
+        mark();
+        wrmsr(MSR_X2APIC + APIC_SELF_IPI / 16, VECTOR);
+        mark();
+        cli();
+    }
 }
 
 static void measure_interrupts(void)
@@ -301,10 +340,10 @@ static void print_json(void)
     guest_print("]}\nBENCH-JSON-END\n");
 }
 
-static void read_options(void)
+static unsigned number_option(const char *name, unsigned none)
 {
     size_t length;
-    const char *text = guest_option("rounds", &length);
+    const char *text = guest_option(name, &length);
     unsigned n = 0;
 
     for (size_t i = 0; text && i < length && n <= ROUNDS_MAX; i++) {
@@ -312,8 +351,13 @@ static void read_options(void)
             break;
         n = n * 10 + (unsigned)(text[i] - '0');
     }
-    if (n >= 1 && n <= ROUNDS_MAX)
-        rounds = n;
+    return n >= 1 && n <= ROUNDS_MAX ? n : none;
+}
+
+static void read_options(void)
+{
+    rounds = number_option("rounds", ROUNDS);
+    costs = number_option("costs", 0);
 }
 
 int guest_main(void)

@@ -8,7 +8,7 @@ import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tools"))
-from pylib import config, diskimage, emulator, session  # noqa: E402
+from pylib import config, costs, diskimage, emulator, session  # noqa: E402
 
 
 class ConfigTest(unittest.TestCase):
@@ -176,6 +176,34 @@ class RulesTest(unittest.TestCase):
 
     def test_a_clean_house_passes(self):
         self.assertEqual(self.check(self.FINE)[0], 0)
+
+
+class CostsTest(unittest.TestCase):
+    TRACE = """\
+(0).[1] [0x000000b01306] 0008:0000000000101306 (unk. ctxt): xchg bx, bx               ; 6687db
+(0).[2] [0x000000b01309] 0008:0000000000101309 (unk. ctxt): wrmsr                     ; 0f30
+[CPU0 WR]: LIN 0x0000000000107000 PHY 0x000000107000 (len=8, WB): 0x00000000 0x00000016
+(0).[3] [0x00003e0d3440] 0008:000000003e0d3440 (unk. ctxt): push rdi                  ; 57
+[CPU0 WR]: LIN 0x000000003f8f5ff8 PHY 0x00003f8f5ff8 (len=16, WB): 0x00000000 0x00000000
+(0).[4] [0x00003e0d3441] 0008:000000003e0d3441 (unk. ctxt): vmread rax, rax           ; 0f78c0
+[CPU0 RD]: PHY 0x00003f91a008 (len=4, INVALID): 0x00000001	; VMCS
+(0).[5] [0x00003e0d347f] 0008:000000003e0d347f (unk. ctxt): lock inc dword ptr ds:[rdi] ; f0ff07
+(0).[6] [0x00003e0d3482] 0008:000000003e0d3482 (unk. ctxt): xchg eax, dword ptr ds:[rdi] ; 8707
+(0).[7] [0x00003e0d3484] 0008:000000003e0d3484 (unk. ctxt): vmresume                  ; 0f01c3
+(0).[8] [0x000000b0130b] 0008:000000000010130b (unk. ctxt): xchg bx, bx               ; 6687db
+(0).[9] [0x000000b0130e] 0008:000000000010130e (unk. ctxt): wrmsr                     ; 0f30
+(0).[10] [0x000000b01310] 0008:0000000000101310 (unk. ctxt): xchg bx, bx               ; 6687db
+"""
+
+    def test_counts_what_the_hypervisor_does_and_nothing_else(self):
+        first, = costs.operations(self.TRACE.splitlines()[1:11], 0x440)
+        self.assertEqual(first.result(), {
+            "exits": 1, "instructions": 5, "vmread": 1, "vmwrite": 0, "wrmsr": 0, "invalidate": 0,
+            "locked": 2, "data_lines": 2, "code_lines": 2})
+
+    def test_what_takes_no_exit_costs_nothing(self):
+        first, = costs.operations(self.TRACE.splitlines()[11:], 0x440)
+        self.assertEqual(set(first.result().values()), {0})
 
 
 class EmulatorTest(unittest.TestCase):

@@ -29,13 +29,15 @@ class Settings:
     """What is wanted of a machine, whichever it is."""
 
     def __init__(self, cpus=1, memory_mb=1024, cpu_model=None, wall_clock=False, ips=None,
-                 stick=False, read_only=False, secure_boot=False, monitor=None):
+                 stick=False, read_only=False, secure_boot=False, monitor=None,
+                 debugger=None):
         self.cpus, self.memory_mb, self.cpu_model = cpus, memory_mb, cpu_model
         self.wall_clock = wall_clock
         self.ips = ips
         self.stick, self.read_only = stick or read_only, read_only
         self.secure_boot = secure_boot
         self.monitor = monitor
+        self.debugger = debugger  # commands for Bochs' debugger
 
 
 class Firmware:
@@ -130,6 +132,8 @@ class Bochs:
                 raise EmulatorError(f"{name}: QEMU has that, {self.name} has not")
         if settings.cpus not in (1, 2, 4, 8):
             raise EmulatorError(f"--cpus {settings.cpus}: {self.name} has 1, 2, 4 or 8 processors")
+        if settings.debugger and not self.has_debugger:
+            raise EmulatorError(f"--debugger: {self.name} was built without its debugger")
         limit = 3072 if self.version < (3, 0) else 4096
         if not 256 <= settings.memory_mb <= limit:
             raise EmulatorError(f"--memory {settings.memory_mb}M: {self.name} gives 256M to "
@@ -198,10 +202,12 @@ class Bochs:
         ]
         if self.has_fw_cfg:
             lines.append("fw_cfg: enabled=1")
+        if settings.debugger:
+            lines.append("magic_break: enabled=1")
         files = {"bochsrc": "\n".join(lines) + "\n"}
         argv = [self.path, "-q", "-f", os.path.join(work, "bochsrc")]
         if self.has_debugger:
-            files["rc"] = "c\n"
+            files["rc"] = settings.debugger or "c\n"
             argv += ["-rc", os.path.join(work, "rc")]
 
         def prepare():
