@@ -313,10 +313,14 @@ static void judge_acpi(const struct preflight_facts *facts, struct preflight_rep
             t & PREFLIGHT_ACPI_FADT ? "the usual interrupt controllers are assumed"
                                     : "power-off may not work");
     else
-        say(report, PREFLIGHT_FINE, "ACPI", "FADT, MADT%s%s%s%s",
-            t & PREFLIGHT_ACPI_HPET ? ", HPET" : "", t & PREFLIGHT_ACPI_MCFG ? ", MCFG" : "",
-            t & PREFLIGHT_ACPI_DMAR ? ", DMAR (VT-d)" : "",
-            t & PREFLIGHT_ACPI_SPCR ? ", SPCR" : "");
+        say(report, facts->acpi_s5 ? PREFLIGHT_FINE : PREFLIGHT_DEGRADED, "ACPI",
+            "FADT, MADT%s%s%s%s%s", t & PREFLIGHT_ACPI_HPET ? ", HPET" : "",
+            t & PREFLIGHT_ACPI_MCFG ? ", MCFG" : "", t & PREFLIGHT_ACPI_DMAR ? ", DMAR (VT-d)" : "",
+            t & PREFLIGHT_ACPI_SPCR ? ", SPCR" : "",
+            facts->acpi_s5 ? "" : "; no \\_S5: power-off by the value that Intel's chipsets have");
+    if (facts->acpi_bad_tables > 0)
+        say(report, PREFLIGHT_DEGRADED, "ACPI", "%u table%s left out: damaged, or where there is "
+            "no memory", facts->acpi_bad_tables, facts->acpi_bad_tables == 1 ? "" : "s");
 }
 
 static void judge_secure_boot(const struct preflight_facts *facts,

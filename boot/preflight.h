@@ -57,6 +57,8 @@ struct preflight_facts {
     bool start_page;
     uint64_t rsdp;           /* 0: no ACPI */
     uint32_t acpi_tables;    /* enum preflight_acpi */
+    uint32_t acpi_bad_tables;/* damaged, or where there is no memory */
+    bool acpi_s5;            /* the values that switch the machine off were found */
     enum preflight_secure_boot secure_boot;
     bool serial[UART_HOST_PORTS];
     bool keyboard_controller;/* an i8042 answers */
@@ -88,8 +90,8 @@ void preflight_decide(const struct preflight_facts *facts, struct preflight_repo
 size_t preflight_render(const struct preflight_report *report, const char *eol, char *out,
                         size_t bytes);
 
-/* Which of the tables above the root pointer leads to. Reads memory at the addresses that the
- * tables give, and nothing beyond the lengths that they give; those are bounded. */
-uint32_t preflight_scan_acpi(const void *rsdp);
+/* Fills acpi_tables and what follows it, from facts->rsdp and the memory map's ranges. */
+void preflight_read_acpi(const struct boot_memory *ranges, uint32_t count,
+                         struct preflight_facts *facts);
 
 #endif

@@ -1,66 +1,52 @@
 /*
- * Which ACPI tables there are. Only signatures are looked at; whoever uses a table checks it.
+ * What the machine's ACPI tables are good for, found by the reader that is used after the hand-over.
  *
- * Pure, apart from following the tables' own pointers in identity-mapped memory. No lock.
- * ACPI specification, "Root System Description Pointer (RSDP)", "Extended System Description Table".
+ * A pointer to nowhere would end in firmware's exception handler, and the machine with it: only what
+ * lies in memory that the memory map knows is looked at. Pure; no lock.
+ * ACPI specification, "Root System Description Pointer (RSDP)", "System Description Table Header".
  */
 #include "boot/preflight.h"
-#include "hv/string.h"
+#include "x86/acpi_host.h"
 
-#define MOST_TABLES 256
-#define HEADER_BYTES 36
-#define RSDP_REVISION 15
-#define RSDP_RSDT 16
-#define RSDP_XSDT 24
+/* Tables of older firmware lie among its ROMs, which not every map lists. */
+#define FIRST_MB UINT64_C(0x100000)
 
-static uint64_t load(const uint8_t *at, unsigned bytes)
+struct known_memory {
+    const struct boot_memory *ranges; /* sorted */
+    uint32_t count;
+};
+
+static const void *map_known(void *context, uint64_t physical, uint64_t bytes)
 {
-    uint64_t value = 0;
-    memcpy(&value, at, bytes);
-    return value;
-}
+    const struct known_memory *known = context;
+    uint64_t at = physical, end = physical + bytes;
 
-static uint32_t table_bit(const uint8_t *table)
-{
-    static const struct {
-        char signature[5];
-        uint32_t bit;
-    } known[] = {
-        { "FACP", PREFLIGHT_ACPI_FADT }, { "APIC", PREFLIGHT_ACPI_MADT },
-        { "HPET", PREFLIGHT_ACPI_HPET }, { "MCFG", PREFLIGHT_ACPI_MCFG },
-        { "DMAR", PREFLIGHT_ACPI_DMAR }, { "SPCR", PREFLIGHT_ACPI_SPCR },
-    };
-    for (unsigned i = 0; i < HV_ARRAY_COUNT(known); i++) {
-        if (memcmp(table, known[i].signature, 4) == 0)
-            return known[i].bit;
+    if (at < FIRST_MB && at >= HV_PAGE_BYTES)
+        at = hv_min_u64(end, FIRST_MB);
+    for (uint32_t i = 0; i < known->count && at < end; i++) {
+        const struct boot_memory *range = &known->ranges[i];
+        if (range->kind == BOOT_MEMORY_MMIO || range->start > at ||
+            range->start + range->bytes <= at)
+            continue;
+        at = range->start + range->bytes;
     }
-    return 0;
+    return at >= end ? (const void *)(uintptr_t)physical : NULL;
 }
 
-/* A root table holds pointers of 4 (RSDT) or 8 bytes (XSDT) behind its header. */
-static uint32_t scan_root(const uint8_t *root, const char *signature, unsigned pointer_bytes)
+void preflight_read_acpi(const struct boot_memory *ranges, uint32_t count,
+                         struct preflight_facts *facts)
 {
-    uint32_t found = 0;
-    if (memcmp(root, signature, 4) != 0)
-        return 0;
-    uint64_t bytes = load(root + 4, 4);
-    uint64_t count = bytes > HEADER_BYTES ? (bytes - HEADER_BYTES) / pointer_bytes : 0;
-    for (uint64_t i = 0; i < hv_min_u64(count, MOST_TABLES); i++) {
-        uint64_t at = load(root + HEADER_BYTES + i * pointer_bytes, pointer_bytes);
-        if (at != 0)
-            found |= table_bit((const uint8_t *)(uintptr_t)at);
-    }
-    return found;
-}
+    struct known_memory known = { ranges, count };
+    const struct acpi_memory memory = { map_known, &known };
+    struct acpi_host host;
 
-uint32_t preflight_scan_acpi(const void *rsdp)
-{
-    const uint8_t *root = rsdp;
-    uint64_t xsdt = root[RSDP_REVISION] >= 2 ? load(root + RSDP_XSDT, 8) : 0;
-    uint64_t rsdt = load(root + RSDP_RSDT, 4);
-    if (xsdt != 0)
-        return scan_root((const uint8_t *)(uintptr_t)xsdt, "XSDT", 8);
-    if (rsdt != 0)
-        return scan_root((const uint8_t *)(uintptr_t)rsdt, "RSDT", 4);
-    return 0;
+    acpi_host_parse(&memory, facts->rsdp, &host);
+    facts->acpi_tables = (host.fadt ? PREFLIGHT_ACPI_FADT : 0) |
+                         (host.madt ? PREFLIGHT_ACPI_MADT : 0) |
+                         (host.hpet_address ? PREFLIGHT_ACPI_HPET : 0) |
+                         (host.ecam_count ? PREFLIGHT_ACPI_MCFG : 0) |
+                         (host.dmar_address ? PREFLIGHT_ACPI_DMAR : 0) |
+                         (host.spcr.present ? PREFLIGHT_ACPI_SPCR : 0);
+    facts->acpi_bad_tables = host.bad_tables;
+    facts->acpi_s5 = host.s5;
 }

@@ -146,7 +146,7 @@ void preflight_collect(struct boot *boot, struct preflight_core *cores,
     facts->start_page = info->start_page != 0;
     facts->rsdp = info->rsdp;
     if (info->rsdp != 0)
-        facts->acpi_tables = preflight_scan_acpi((const void *)info->rsdp);
+        preflight_read_acpi(info->memory, info->memory_count, facts);
     facts->secure_boot = secure_boot_state(boot);
     facts->framebuffer = info->framebuffer;
     facts->epoch_seconds = info->epoch_seconds;

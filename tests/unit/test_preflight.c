@@ -1,4 +1,4 @@
-// SRCS: boot/preflight.c boot/preflight_render.c boot/preflight_acpi.c arch/x86/vmx/caps.c arch/x86/vmx/policy.c arch/x86/vmx/vmcs_fields.c vmm/lib/format.c drivers/uart16550_host.c
+// SRCS: boot/preflight.c boot/preflight_render.c boot/preflight_acpi.c arch/x86/cpu/acpi_host.c arch/x86/cpu/acpi_spcr.c arch/x86/cpu/acpi_s5.c arch/x86/vmx/caps.c arch/x86/vmx/policy.c arch/x86/vmx/vmcs_fields.c vmm/lib/format.c drivers/uart16550_host.c
 /* The machine check: each fact alone decides its own line. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,6 +40,7 @@ static struct preflight_facts good(void)
         .start_page = true,
         .rsdp = 0xe0000,
         .acpi_tables = PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_MADT,
+        .acpi_s5 = true,
         .secure_boot = PREFLIGHT_SECURE_BOOT_OFF,
         .serial = { true },
         .keyboard_controller = true,
@@ -381,49 +382,117 @@ static void test_page_summaries_and_long_words(void **state)
         assert_true(strchr(at, '\n') - at <= 79);
 }
 
-static void put_pointer(uint8_t *at, const void *pointer, unsigned bytes)
+/* --- ACPI: tables in a page of memory that the map knows, and around it none --- */
+
+#define AREA_BYTES 65536u
+
+static struct boot_memory acpi_map[2];
+
+static uint8_t *acpi_area(void)
 {
-    uint64_t value = (uintptr_t)pointer;
+    /* Below 4 GB, so that an RSDT can point to it. */
+    uint8_t *area = mmap(NULL, AREA_BYTES, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    assert_true(area != MAP_FAILED);
+    acpi_map[0] = (struct boot_memory){ (uintptr_t)area, AREA_BYTES / 2, BOOT_MEMORY_ACPI };
+    acpi_map[1] = (struct boot_memory){ (uintptr_t)area + AREA_BYTES / 2, AREA_BYTES / 2,
+                                        BOOT_MEMORY_FIRMWARE };
+    return area;
+}
+
+static void put(uint8_t *at, uint64_t value, unsigned bytes)
+{
     memcpy(at, &value, bytes);
 }
 
-static void test_acpi_scan(void **state)
+static void seal(uint8_t *at, unsigned bytes, unsigned sum_at)
+{
+    at[sum_at] = 0;
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        sum = (uint8_t)(sum + at[i]);
+    at[sum_at] = (uint8_t)-sum;
+}
+
+static void put_table(uint8_t *at, const char *signature, unsigned bytes)
+{
+    memcpy(at, signature, 4);
+    put(at + 4, bytes, 4);
+    seal(at, bytes, 9);
+}
+
+/* An RSDP of revision 0 at the start, an RSDT with so many tables. */
+static void put_root(uint8_t *area, const uint64_t *tables, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        put(area + 0x100 + 36 + i * 4, tables[i], 4);
+    put_table(area + 0x100, "RSDT", 36 + count * 4);
+    memcpy(area, "RSD PTR ", 8);
+    put(area + 16, (uintptr_t)area + 0x100, 4);
+    seal(area, 20, 8);
+}
+
+static struct preflight_facts read_acpi(const uint8_t *area)
+{
+    struct preflight_facts facts = { .rsdp = (uintptr_t)area };
+    preflight_read_acpi(acpi_map, 2, &facts);
+    return facts;
+}
+
+static void test_acpi_tables_are_found(void **state)
 {
     (void)state;
-    /* Below 4 GB, so that an RSDT can point to it. */
-    uint8_t *m = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-    assert_true(m != MAP_FAILED);
-    uint8_t *root = m + 0x100, *facp = m + 0x1000, *dmar = m + 0x2000, *other = m + 0x3000;
-    memcpy(facp, "FACP", 4);
-    memcpy(dmar, "DMAR", 4);
-    memcpy(other, "SSDT", 4);
-    assert_int_equal(preflight_scan_acpi(m), 0); /* neither table */
-    m[15] = 2;
-    put_pointer(m + 24, root, 8);
-    assert_int_equal(preflight_scan_acpi(m), 0); /* not an XSDT */
-    memcpy(root, "XSDT", 4);
-    uint32_t bytes = 20; /* shorter than its own header */
-    memcpy(root + 4, &bytes, 4);
-    assert_int_equal(preflight_scan_acpi(m), 0);
-    bytes = 36 + 4 * 8;
-    memcpy(root + 4, &bytes, 4);
-    put_pointer(root + 36, facp, 8);
-    put_pointer(root + 52, other, 8); /* the one between is null */
-    put_pointer(root + 60, dmar, 8);
-    assert_int_equal(preflight_scan_acpi(m), PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_DMAR);
-    m[15] = 0; /* revision 0: the XSDT field does not exist */
-    assert_int_equal(preflight_scan_acpi(m), 0);
-    put_pointer(m + 16, root, 4);
-    memcpy(root, "RSDT", 4);
-    bytes = 36 + 2 * 4;
-    memcpy(root + 4, &bytes, 4);
-    put_pointer(root + 40, dmar, 4);
-    assert_int_equal(preflight_scan_acpi(m), PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_DMAR);
-    bytes = UINT32_MAX; /* a length that cannot be true: bounded */
-    memcpy(root + 4, &bytes, 4);
-    assert_int_equal(preflight_scan_acpi(m) & PREFLIGHT_ACPI_FADT, PREFLIGHT_ACPI_FADT);
-    munmap(m, 65536);
+    uint8_t *m = acpi_area();
+    const uint8_t s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 6, 2, 0x0a, 5, 0x0a, 5 };
+    put_table(m + 0x1000, "FACP", 244);
+    put_table(m + 0x2000, "APIC", 44);
+    put_table(m + 0x3000, "DMAR", 48);
+    memcpy(m + 0x4000 + 36, s5, sizeof(s5));
+    put_table(m + 0x4000, "SSDT", 36 + sizeof(s5));
+    put_root(m, (uint64_t[]){ (uintptr_t)m + 0x1000, (uintptr_t)m + 0x2000, (uintptr_t)m + 0x3000,
+                              (uintptr_t)m + 0x4000 }, 4);
+    struct preflight_facts facts = read_acpi(m);
+    assert_int_equal(facts.acpi_tables,
+                     PREFLIGHT_ACPI_FADT | PREFLIGHT_ACPI_MADT | PREFLIGHT_ACPI_DMAR);
+    assert_int_equal(facts.acpi_bad_tables, 0);
+    assert_true(facts.acpi_s5);
+    munmap(m, AREA_BYTES);
+}
+
+/* None of these may be followed: there is nothing behind them, or no memory. */
+static void test_acpi_pointers_to_nowhere(void **state)
+{
+    (void)state;
+    uint8_t *m = acpi_area();
+    put_table(m + 0x2000, "APIC", 44);
+    put_table(m + AREA_BYTES / 2 - 40, "FACP", 244); /* across two ranges that touch */
+    put_table(m + AREA_BYTES - 0x100, "HPET", 0x100);
+    put(m + AREA_BYTES - 0x100 + 4, 0x1000, 4); /* its length leads out of memory */
+    put_root(m, (uint64_t[]){ (uintptr_t)m + 0x2000, (uintptr_t)m + AREA_BYTES / 2 - 40,
+                              0xfffff000, (uintptr_t)m + AREA_BYTES, 0x10,
+                              (uintptr_t)m + AREA_BYTES - 0x100, 0 }, 7);
+    struct preflight_facts facts = read_acpi(m);
+    assert_int_equal(facts.acpi_tables, PREFLIGHT_ACPI_MADT | PREFLIGHT_ACPI_FADT);
+    assert_int_equal(facts.acpi_bad_tables, 5);
+    acpi_map[1].kind = BOOT_MEMORY_MMIO; /* registers are no tables */
+    assert_int_equal(read_acpi(m).acpi_tables, PREFLIGHT_ACPI_MADT);
+    put(m + 16, 0xfffff000, 4);
+    seal(m, 20, 8);
+    assert_int_equal(read_acpi(m).acpi_tables, 0);
+    munmap(m, AREA_BYTES);
+}
+
+static void test_acpi_damage_is_said(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    f.acpi_bad_tables = 3;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "ACPI")->text, "3 tables left out"));
+    f.acpi_bad_tables = 1;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "ACPI")->text, "1 table left out: damag"));
+    f.acpi_bad_tables = 0;
+    f.acpi_s5 = false;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "ACPI")->text, "no \\_S5: power-off by"));
 }
 
 int main(void)
@@ -442,7 +511,9 @@ int main(void)
         cmocka_unit_test(test_firmware_and_consoles),
         cmocka_unit_test(test_page_columns_and_cut),
         cmocka_unit_test(test_page_summaries_and_long_words),
-        cmocka_unit_test(test_acpi_scan),
+        cmocka_unit_test(test_acpi_tables_are_found),
+        cmocka_unit_test(test_acpi_pointers_to_nowhere),
+        cmocka_unit_test(test_acpi_damage_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
