@@ -17,9 +17,7 @@
 #include "hv/log.h"
 #include "hv/report.h"
 #include "hv/string.h"
-#include "x86/insn.h"
 #include "x86/kept.h"
-#include "x86/msr.h"
 
 #define REPORT_BYTES (512u * 1024)
 #define REPORT_MOST 99
@@ -201,7 +199,7 @@ static void tell(struct boot *boot, struct keep *keep)
 
 static bool prepare(struct boot *boot, struct keep **out)
 {
-    const char *why = kept_refusal(rdmsr(MSR_IA32_APIC_BASE), read_cr4());
+    const char *why = kept_check();
     struct keep *keep = (struct keep *)boot_allocate(boot, sizeof(*keep));
     uint64_t report;
     if (why)

@@ -17,6 +17,7 @@
 #include "hv/drv_console.h"
 #include "hv/log.h"
 #include "x86/host_apic.h"
+#include "x86/msr.h"
 #include "x86/percpu.h"
 #include "x86/regs.h"
 #include "x86/smp.h"
@@ -56,6 +57,11 @@ void kept_open_gate(bool open)
 }
 
 /* --- into the run ---------------------------------------------------------------------------- */
+
+const char *kept_check(void)
+{
+    return kept_refusal(rdmsr(MSR_IA32_APIC_BASE), read_cr4());
+}
 
 static void enter(void *argument)
 {

@@ -82,6 +82,9 @@ void kept_state_restore(const struct kept_core *core);
 
 /* --- The run: kept.c, kept_switch.asm ------------------------------------------------------- */
 
+/* kept_refusal of this core as it is now. */
+const char *kept_check(void);
+
 /* Boot core, interrupts as firmware has them: the whole run. Returns when every core has gone back
  * to where it came from; if one does not, it does not return: the machine is started over. */
 void kept_run(struct boot_info *info);
