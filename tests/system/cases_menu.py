@@ -40,6 +40,10 @@ TESTS = [
     Test("menu-guest", menu(1, ("The guest", "guest.cfg"), ("The page", "page.cfg")), files=FILES,
          limit_s=90, until=r"Press a key to go on, to the menu",
          expect=[KEYS_LINE, r"RESULT vm=a status=0 reason=debug-exit", r"Press a key to go on"]),
+    # The machine's own firmware goes on, as the guest.
+    Test("menu-thin", menu(1, ("Thin", "thin.cfg")), limit_s=90, long=True, until=r"Shell> ",
+         files={"thin.cfg": b"console = serial\nmode = thin\n"}, reject=[r"TRAPLINE: refused"],
+         expect=[KEYS_LINE, r"thin mode: the machine itself is the guest", r"Shell> "]),
     Test("menu-entry-with-a-mistake", menu(1, ("Wrong", "wrong.cfg")), host="tcg", limit_s=40,
          files={"wrong.cfg": b"[vm a]\nmemori = 1M\n"}, status=REFUSED,
          expect=[r"TRAPLINE: refused: wrong\.cfg, line 2: found the unknown key 'memori'; "
