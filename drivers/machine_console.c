@@ -100,7 +100,7 @@ static struct seat seat;
 bool console_start_screen(const struct boot_info *info)
 {
     const struct hv_console_backend backend = { "screen", seat_write, seat_read, &seat,
-                                                seat_flush };
+                                                seat_flush, NULL };
     const struct console_pane_ops ops = { seat_write_pane, seat_select, seat_scroll, seat_panic,
                                           seat_show_code };
     const struct panes_env env = { take_memory, name_pane, NULL };

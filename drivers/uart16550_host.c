@@ -185,8 +185,45 @@ static bool make_room(struct uart_host *uart)
     return !uart->stalled;
 }
 
+static bool has_room(struct uart_host *uart)
+{
+    uint8_t status;
+
+    if (uart->room > 0)
+        return true;
+    status = reg_read(uart->access, &uart->place, UART_LSR);
+    if (status == LSR_ABSENT || !(status & LSR_THR_EMPTY))
+        return false;
+    uart->stalled = false;
+    uart->room = FIFO_BYTES;
+    return true;
+}
+
+static void send_first(struct uart_host *uart)
+{
+    reg_write(uart->access, &uart->place, UART_DATA, (uint8_t)uart->queue[uart->queue_first]);
+    uart->room--;
+    uart->queue_first = (uart->queue_first + 1) % UART_HOST_QUEUE_BYTES;
+    uart->queued--;
+}
+
+static void send_what_fits(struct uart_host *uart)
+{
+    while (uart->queued > 0 && has_room(uart))
+        send_first(uart);
+}
+
+static void send_all(struct uart_host *uart)
+{
+    while (uart->queued > 0 && make_room(uart))
+        send_first(uart);
+    uart->dropped_bytes += uart->queued;
+    uart->queued = 0;
+}
+
 void uart_host_write(struct uart_host *uart, const char *bytes, size_t n)
 {
+    send_all(uart);
     for (size_t i = 0; i < n; i++) {
         if (!make_room(uart)) {
             uart->dropped_bytes += n - i;
@@ -207,15 +244,38 @@ int uart_host_read(struct uart_host *uart)
 
 static void backend_write(void *ctx, const char *bytes, size_t n)
 {
-    uart_host_write(ctx, bytes, n);
+    struct uart_host *uart = ctx;
+
+    for (size_t i = 0; i < n; i++) {
+        if (uart->queued == UART_HOST_QUEUE_BYTES && make_room(uart))
+            send_first(uart);
+        if (uart->queued == UART_HOST_QUEUE_BYTES) {
+            uart->dropped_bytes += n - i;
+            return;
+        }
+        uart->queue[(uart->queue_first + uart->queued++) % UART_HOST_QUEUE_BYTES] = bytes[i];
+    }
+    send_what_fits(uart);
 }
 
 static int backend_read(void *ctx)
 {
+    send_what_fits(ctx);
     return uart_host_read(ctx);
+}
+
+static void backend_flush(void *ctx)
+{
+    send_all(ctx);
+}
+
+static bool backend_busy(void *ctx)
+{
+    return ((const struct uart_host *)ctx)->queued > 0;
 }
 
 struct hv_console_backend uart_host_backend(struct uart_host *uart)
 {
-    return (struct hv_console_backend){ "serial", backend_write, backend_read, uart, NULL };
+    return (struct hv_console_backend){ "serial", backend_write, backend_read, uart,
+                                         backend_flush, backend_busy };
 }

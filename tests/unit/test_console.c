@@ -72,10 +72,10 @@ static void test_lines_before_the_first_backend_are_shown_to_it(void **state)
     assert_int_equal(console_backend_count(), 0);
     assert_int_equal(read_key(), -1);
     first.next = -1;
-    struct hv_console_backend b = { "first", screen_write, screen_read, &first, NULL };
+    struct hv_console_backend b = { "first", screen_write, screen_read, &first, NULL, NULL };
     assert_int_equal(console_add(&b), HV_OK);
     expect(&first, "[-] early 1\r\n");
-    struct hv_console_backend c = { "second", screen_write, NULL, &second, screen_flush };
+    struct hv_console_backend c = { "second", screen_write, NULL, &second, screen_flush, NULL };
     assert_int_equal(console_add(&c), HV_OK);
     assert_int_equal(console_backend_count(), 2);
     expect(&second, "[-] early 1\r\n");
@@ -431,7 +431,7 @@ static void keeper_show_code(void *ctx, const char *text, size_t n)
 static void test_a_backend_that_keeps_its_panes(void **state)
 {
     static struct console_stream a = { .name = "a" };
-    const struct hv_console_backend backend = { "keeper", keeper_write, keeper_read, NULL, NULL };
+    const struct hv_console_backend backend = { "keeper", keeper_write, keeper_read, NULL, NULL, NULL };
     const struct console_pane_ops panes = { keeper_put, keeper_select, keeper_scroll,
                                             keeper_panic, keeper_show_code };
     unsigned pane;
@@ -517,9 +517,9 @@ static void test_too_many_backends(void **state)
 {
     (void)state;
     static struct screen sink;
-    struct hv_console_backend b = { "sink", screen_write, screen_read, &sink, NULL };
+    struct hv_console_backend b = { "sink", screen_write, screen_read, &sink, NULL, NULL };
     sink.next = -1;
-    struct hv_console_backend c = { "faulting", faulting_write, NULL, NULL, NULL };
+    struct hv_console_backend c = { "faulting", faulting_write, NULL, NULL, NULL, NULL };
     assert_int_equal(console_add(&c), HV_OK);
     assert_int_equal(console_add(&b), HV_ERR_NO_MEMORY);
     assert_int_equal(console_backend_count(), CONSOLE_MAX_BACKENDS);

@@ -237,19 +237,91 @@ static void test_a_stalled_port_costs_one_wait_and_recovers(void **state)
     struct fake_uart u = { .drain_after = 1 };
     struct hv_access access = access_of(&u);
     struct uart_host uart;
-    struct hv_console_backend backend = uart_host_backend(&uart);
     uart_host_init(&uart, &access, &com1);
     u.fault = NEVER_EMPTY;
-    backend.write(backend.ctx, "abc", 3);
+    uart_host_write(&uart, "abc", 3);
     assert_int_equal(uart.dropped_bytes, 3);
     u.reads = 0;
-    backend.write(backend.ctx, "def", 3);
+    uart_host_write(&uart, "def", 3);
     assert_int_equal(u.reads, 1);
     assert_int_equal(uart.dropped_bytes, 6);
     u.fault = GOOD;
-    backend.write(backend.ctx, "ghi", 3);
+    uart_host_write(&uart, "ghi", 3);
     assert_int_equal(u.sent_count, 3);
     assert_memory_equal(u.sent, "ghi", 3);
+}
+
+/* A backend's bytes go out 16 at a time, as the port empties, and nobody waits. */
+static void test_the_backend_queues(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .drain_after = 3 };
+    struct hv_access access = access_of(&u);
+    static struct uart_host uart;
+    struct hv_console_backend backend = uart_host_backend(&uart);
+    char text[40];
+    for (unsigned i = 0; i < sizeof(text); i++)
+        text[i] = (char)('0' + i);
+    uart_host_init(&uart, &access, &com1);
+    assert_false(backend.busy(backend.ctx));
+    u.in_flight = 0;
+    backend.write(backend.ctx, text, sizeof(text));
+    assert_true(u.sent_count <= 16);
+    assert_true(backend.busy(backend.ctx));
+    for (unsigned i = 0; i < 20 && backend.busy(backend.ctx); i++) {
+        unsigned before = u.sent_count;
+        assert_int_equal(backend.read(backend.ctx), -1);
+        assert_true(u.sent_count - before <= 16);
+    }
+    assert_false(backend.busy(backend.ctx));
+    assert_int_equal(u.sent_count, sizeof(text));
+    assert_memory_equal(u.sent, text, sizeof(text));
+    assert_int_equal(uart.dropped_bytes, 0);
+}
+
+/* What is written at once comes behind what is queued; flush waits for all of it. */
+static void test_order_and_flush(void **state)
+{
+    (void)state;
+    struct fake_uart u = { .drain_after = 3 };
+    struct hv_access access = access_of(&u);
+    static struct uart_host uart;
+    struct hv_console_backend backend = uart_host_backend(&uart);
+    uart_host_init(&uart, &access, &com1);
+    backend.write(backend.ctx, "abcdefghijklmnopqrstuvwxyz", 26);
+    uart_host_write(&uart, "!", 1);
+    assert_int_equal(u.sent_count, 27);
+    assert_memory_equal(u.sent, "abcdefghijklmnopqrstuvwxyz!", 27);
+    backend.write(backend.ctx, "abcdefghijklmnopqrstuvwxyz", 26);
+    backend.flush(backend.ctx);
+    assert_int_equal(u.sent_count, 27 + 26);
+    assert_false(backend.busy(backend.ctx));
+}
+
+/* A port that takes nothing keeps the queue full, costs one bounded wait, and what is too much is
+ * counted. */
+static void test_a_full_queue(void **state)
+{
+    (void)state;
+    struct fake_uart u = { 0 };
+    struct hv_access access = access_of(&u);
+    static struct uart_host uart;
+    static char text[UART_HOST_QUEUE_BYTES + 100];
+    struct hv_console_backend backend = uart_host_backend(&uart);
+    memset(text, 'x', sizeof(text));
+    uart_host_init(&uart, &access, &com1);
+    u.fault = NEVER_EMPTY;
+    backend.write(backend.ctx, text, sizeof(text));
+    assert_int_equal(uart.queued, UART_HOST_QUEUE_BYTES);
+    assert_int_equal(uart.dropped_bytes, 100);
+    backend.flush(backend.ctx);
+    assert_false(backend.busy(backend.ctx));
+    assert_int_equal(uart.dropped_bytes, sizeof(text));
+    u.fault = GOOD;
+    u.sent_count = 0;
+    backend.write(backend.ctx, "back", 4);
+    backend.flush(backend.ctx);
+    assert_memory_equal(u.sent, "back", 4);
 }
 
 static void test_read(void **state)
@@ -346,6 +418,9 @@ int main(void)
         cmocka_unit_test(test_init_sets_115200_8n1),
         cmocka_unit_test(test_write_fills_the_fifo_and_waits),
         cmocka_unit_test(test_a_stalled_port_costs_one_wait_and_recovers),
+        cmocka_unit_test(test_the_backend_queues),
+        cmocka_unit_test(test_order_and_flush),
+        cmocka_unit_test(test_a_full_queue),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_registers_in_memory),
         cmocka_unit_test(test_a_divisor_that_makes_no_sense_is_set),

@@ -352,6 +352,11 @@ int console_read(unsigned *pane)
     return key;
 }
 
+bool console_is_busy(void)
+{
+    return views_are_busy();
+}
+
 /* --- panic --- */
 
 void console_enter_panic(void)

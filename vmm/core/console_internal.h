@@ -23,6 +23,7 @@ void views_put(unsigned pane, const char *bytes, size_t n);
 /* A line for backends that show another pane than `all`, the monitor's or the log's. */
 void views_put_elsewhere(const char *line, size_t n);
 void views_flush(void);
+bool views_are_busy(void);
 void views_panic(void);
 void views_show_code(const char *text, size_t n);
 int views_read(unsigned *pane);

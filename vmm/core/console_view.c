@@ -158,6 +158,16 @@ void views_flush(void)
         flush_one(&views.view[i]);
 }
 
+bool views_are_busy(void)
+{
+    for (unsigned i = 0; i < views.count; i++) {
+        const struct hv_console_backend *backend = &views.view[i].backend;
+        if (backend->busy && backend->busy(backend->ctx))
+            return true;
+    }
+    return false;
+}
+
 /* --- which pane --- */
 
 static void redraw(const struct view *v)

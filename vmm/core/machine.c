@@ -19,6 +19,7 @@
  * every core belongs to a guest, each poll takes one away from it: they are fewer while nobody types. */
 #define CONSOLE_POLLS_PER_SECOND 50
 #define CONSOLE_SLOW_POLLS_PER_SECOND 4
+#define CONSOLE_SENDS_PER_SECOND 720 /* 16 bytes at 115200 baud */
 #define CONSOLE_TYPING_POLLS 100 /* so many after the last byte are of the first kind */
 #define CONSOLE_BATCH 16
 /* A guest that takes no keys for so long has them thrown away, so that Ctrl-A gets through. */
@@ -127,6 +128,10 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
                    ? slow_tsc
                    : now_tsc + poll_interval(CONSOLE_POLLS_PER_SECOND);
     awaited = typing || operator_is_open();
+    if (console_is_busy()) {
+        awaited = true;
+        next_tsc = now_tsc + poll_interval(CONSOLE_SENDS_PER_SECOND);
+    }
     if (operator_poll()) {
         /* A listing is under way: it and the guests of this core share its time. */
         uint64_t end_tsc = arch_tsc();

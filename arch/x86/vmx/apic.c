@@ -21,7 +21,6 @@ static void env_timer_arm(void *context, uint64_t deadline_tsc)
     uint64_t now = rdtsc();
     int64_t ahead = (int64_t)(deadline_tsc - (now + v->tsc_offset));
 
-    v->apic_timer_arms++;
     core_timer_arm_here(v->core, &v->apic_timer, ahead > 0 ? now + (uint64_t)ahead : now);
 }
 

@@ -120,9 +120,9 @@ static void log_timer(const struct vmx_vcpu *v)
     uint64_t expiries = v->exits[VMEXIT_PREEMPTION_TIMER] + v->exits[VMEXIT_EXTERNAL_INTERRUPT];
 
     if (v->apic_timer_fires)
-        hv_info("TIMER vm=%s vcpu=%u fired=%llu armed=%llu expired=%llu", v->vcpu.vm->config->name,
+        hv_info("TIMER vm=%s vcpu=%u fired=%llu expired=%llu", v->vcpu.vm->config->name,
                 v->vcpu.index, (unsigned long long)v->apic_timer_fires,
-                (unsigned long long)v->apic_timer_arms, (unsigned long long)expiries);
+                (unsigned long long)expiries);
 }
 
 /* From the file's first instruction to the guest's. */

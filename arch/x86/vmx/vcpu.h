@@ -239,7 +239,7 @@ struct vmx_vcpu {
     struct vmx_guest_msrs msrs;
     struct cpuid_view cpuid;
     struct tq_timer apic_timer;
-    uint64_t apic_timer_fires, apic_timer_arms; /* ever */
+    uint64_t apic_timer_fires; /* ever */
     bool apic_timer_waits;     /* it was running when its VM was paused */
 
     /* The instructions that were decoded last, and where. */

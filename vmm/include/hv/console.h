@@ -43,13 +43,15 @@ enum console_key {
 /* Where text goes and comes from. `write` must not wait without bound; `read` gives the next byte,
  * or -1 when there is none now, or one of enum console_key; NULL: an output only. A backend that
  * shows text with a delay shows all of it on `flush` (NULL: it has no delay), which comes after each
- * line of the hypervisor. All are called with the console's lock. */
+ * line of the hypervisor. `busy` (NULL: never): is there text that `read` would send on? Asked without
+ * the console's lock; all others are called with it. */
 struct hv_console_backend {
     const char *name;
     void (*write)(void *ctx, const char *bytes, size_t n);
     int (*read)(void *ctx);
     void *ctx;
     void (*flush)(void *ctx);
+    bool (*busy)(void *ctx);
 };
 
 /* What a backend offers that keeps all panes itself, and shows one of them. A backend without gets
@@ -112,6 +114,9 @@ bool console_disturbed(void);
 /* The next byte that the operator typed, or -1, or CONSOLE_PANE_CHANGED; *pane is the one that is
  * shown where it was typed. Does not wait. */
 int console_read(unsigned *pane);
+
+/* Is there text that is sent on by console_read, and should soon be? */
+bool console_is_busy(void);
 
 /* Shows a pane on the backend from which the last byte came. A pane that does not exist changes
  * nothing: false. */

@@ -30,12 +30,16 @@ struct uart_place uart_host_legacy_place(uint16_t base);
 /* Bytes from the first register to the end of the last. */
 uint64_t uart_place_bytes(const struct uart_place *place);
 
+#define UART_HOST_QUEUE_BYTES 1024u
+
 struct uart_host {
     const struct hv_access *access;
     struct uart_place place;
     uint8_t room;    /* bytes that can be sent before the line status must be asked again */
     bool stalled;    /* it stopped sending; text is dropped until it goes on */
     uint64_t dropped_bytes;
+    unsigned queue_first, queued; /* what the backend was given and the port has not taken yet */
+    char queue[UART_HOST_QUEUE_BYTES];
 };
 
 /* Is there a port that answers? A bounded loopback test; nothing leaves the machine, and the port's
@@ -59,13 +63,15 @@ void uart_host_save(const struct hv_access *access, const struct uart_place *pla
 void uart_host_restore(const struct hv_access *access, const struct uart_place *place,
                        const struct uart_host_settings *settings);
 
-/* Sends bytes; waits with a bound, and drops what the port does not take by then. */
+/* Sends bytes, behind those that the backend has queued; waits with a bound, and drops what the port
+ * does not take by then. */
 void uart_host_write(struct uart_host *uart, const char *bytes, size_t n);
 
 /* The next byte received, or -1. */
 int uart_host_read(struct uart_host *uart);
 
-/* The port as a backend of the console; `uart` must stay. */
+/* The port as a backend of the console; `uart` must stay. What is written goes out as the port takes
+ * it, at each write and each read, without waiting; `flush` waits as uart_host_write does. */
 struct hv_console_backend uart_host_backend(struct uart_host *uart);
 
 #endif
