@@ -157,6 +157,13 @@ TESTS += [
                  r"^2$", POWERED_OFF]),
     Test("debian-cloud-smp-one-core", debian(run="nproc", vcpus=2), cpus=1, limit_s=400,
          expect=[SMP_BANNER, r"^2$", POWERED_OFF]),
+    # Linux finds the registers that it needs, and uses them while two vCPUs change places.
+    Test("debian-mitigations-full",
+         "mitigations = full\n" +
+         debian(run="cat /sys/devices/system/cpu/vulnerabilities/spectre_v2", vcpus=2),
+         cpus=1, cpu_model="corei7_icelake_u", limit_s=500, long=True,
+         expect=[SMP_BANNER, r"^Mitigation: Enhanced / Automatic IBRS; IBPB: conditional",
+                 POWERED_OFF]),
     # Each has its own end, and the first that is not 0 is the machine's.
     Test("two-vms",
          debian(run="exit 3") + debian(run="uname -r").split("\n", 1)[1].replace("debian]", "other]"),
