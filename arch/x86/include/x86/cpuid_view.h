@@ -51,9 +51,13 @@ struct cpuid_view_leaf {
     uint32_t reserved;
 };
 
+/* As many places as a mask lets through; those beyond the highest leaf are empty. */
+#define CPUID_VIEW_BASIC_SLOTS 32u
+#define CPUID_VIEW_EXTENDED_SLOTS 16u
+
 struct cpuid_view {
-    struct cpuid_view_leaf basic[CPUID_VIEW_MAX_BASIC + 1];
-    struct cpuid_view_leaf extended[CPUID_VIEW_MAX_EXTENDED - CPUID_LEAF_EXTENDED + 1];
+    struct cpuid_view_leaf basic[CPUID_VIEW_BASIC_SLOTS];
+    struct cpuid_view_leaf extended[CPUID_VIEW_EXTENDED_SLOTS];
     struct cpuid_view_leaf hypervisor[3]; /* 0x40000000, 0x40000001, 0x40000010 */
     struct cpuid_view_leaf kvm[2];
     struct cpuid_view_entry entries[CPUID_VIEW_MAX_ENTRIES]; /* entry 0: all zeros */
@@ -104,6 +108,19 @@ void cpuid_view_follow(struct cpuid_view *view, const struct cpuid_view_register
 /* Bits of CR4 that the view allows the guest to set. */
 uint64_t cpuid_view_cr4(const struct cpuid_view *view);
 
+/* A guest chooses the leaf: the masks hold where the processor speculates past the comparison, too. */
+static inline const struct cpuid_view_leaf *cpuid_view_basic(const struct cpuid_view *view,
+                                                             uint32_t leaf)
+{
+    return &view->basic[opaque_u32(leaf) & (CPUID_VIEW_BASIC_SLOTS - 1)];
+}
+
+static inline const struct cpuid_view_leaf *cpuid_view_extended(const struct cpuid_view *view,
+                                                                uint32_t leaf)
+{
+    return &view->extended[opaque_u32(leaf) & (CPUID_VIEW_EXTENDED_SLOTS - 1)];
+}
+
 /* The entry for a leaf and subleaf; never NULL. A basic leaf above the highest is answered as the
  * processor does, with the highest; so is one outside of every range. */
 static inline const struct cpuid_view_entry *cpuid_view_find(const struct cpuid_view *view,
@@ -112,9 +129,9 @@ static inline const struct cpuid_view_entry *cpuid_view_find(const struct cpuid_
     const struct cpuid_view_leaf *at;
 
     if (HV_LIKELY(leaf <= CPUID_VIEW_MAX_BASIC))
-        at = &view->basic[leaf];
+        at = cpuid_view_basic(view, leaf);
     else if (leaf - CPUID_LEAF_EXTENDED <= CPUID_VIEW_MAX_EXTENDED - CPUID_LEAF_EXTENDED)
-        at = &view->extended[leaf - CPUID_LEAF_EXTENDED];
+        at = cpuid_view_extended(view, leaf);
     else if (leaf - CPUID_LEAF_HYPERVISOR <= 1)
         at = &view->hypervisor[leaf - CPUID_LEAF_HYPERVISOR];
     else if (leaf == CPUID_LEAF_HYPERVISOR_TSC)
@@ -137,7 +154,7 @@ static inline const struct cpuid_regs *cpuid_view_find_static(const struct cpuid
 
     if (HV_UNLIKELY(leaf > CPUID_VIEW_MAX_BASIC))
         return NULL;
-    at = &view->basic[leaf];
+    at = cpuid_view_basic(view, leaf);
     subleaf &= at->subleaf_mask;
     return HV_LIKELY(subleaf < at->static_count) ? &at->entries[subleaf].regs : NULL;
 }

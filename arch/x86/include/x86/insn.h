@@ -408,6 +408,14 @@ static inline void cpu_pause(void)
     __asm__ volatile("pause" ::: "memory");
 }
 
+/* Keeps the compiler from knowing a value: a mask that a comparison has made needless stays, for the
+ * processor that speculates past the comparison. No instruction. */
+static inline uint32_t opaque_u32(uint32_t value)
+{
+    __asm__("" : "+r"(value));
+    return value;
+}
+
 static inline void mfence(void)
 {
     __asm__ volatile("mfence" ::: "memory");
