@@ -37,7 +37,7 @@ guests: $(GUEST_PROGRAMS:%=$(BUILD)/guest/%.elf)
 # EXIT_COST=N: what N cycles for each VM exit would make of it.
 bench:
 	tools/bench $(if $(EXIT_COST),--exit-cost $(EXIT_COST))
-# The last result of `make bench` as a picture.
+# The committed result of tools/bench as a picture.
 chart:
 	tools/chart
 .PHONY: guests bench chart

@@ -6,6 +6,8 @@ import sys
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+from pylib import doctable  # noqa: E402
 
 
 def load(name):
@@ -39,6 +41,25 @@ class ProjectionTest(unittest.TestCase):
         columns = {word: {"cpuid-0": n, "wbinvd": n} for n, word in enumerate(bench.MITIGATIONS)}
         self.assertEqual(bench.columns_table(columns)[2:],
                          ["| CPUID, leaf 0 | 0 | 1 | 2 | 1,067 | 971 |"])
+
+
+class DocumentTest(unittest.TestCase):
+    def test_a_table_is_replaced_and_nothing_else(self):
+        begin, end = doctable.marks("x y")
+        text = f"a\n{begin}\n| old |\n{end}\nb\n"
+        new = doctable.replaced(text, "x y", ["| new |", "|---|"])
+        self.assertEqual(new, f"a\n{begin}\n| new |\n|---|\n{end}\nb\n")
+        for bad in ("", text + text, f"{end}\n{begin}\n"):
+            with self.assertRaises(ValueError):
+                doctable.replaced(bad, "x y", [])
+
+    def test_the_document_has_a_place_for_each(self):
+        with open(cost.DOCUMENT, encoding="utf-8") as file:
+            text = file.read()
+        for command in ("tools/cost memory", "tools/cost start", "tools/cost growth",
+                        "tools/bench --mitigations", "make bench EXIT_COST=1500"):
+            self.assertIn("|---", text[text.index(doctable.marks(command)[0]):])
+            doctable.replaced(text, command, [])
 
 
 class CostTest(unittest.TestCase):
