@@ -71,8 +71,10 @@ void console_find_keyboards(const struct boot_info *info, const struct console_h
 {
     struct search search = { hardware, 0 };
 
-    /* Firmware that is to have the machine back has drivers of its own for them. */
-    if (usb.started || !console_has_screen() || info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE)
+    /* Firmware that is to have the machine back has drivers of its own for them; the laboratory and
+     * the comparison of the explainer read no keys. */
+    if (usb.started || !console_has_screen() || info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE ||
+        info->config.lab[0] || info->config.explain[0])
         return;
     usb.started = true;
     pci_scan(hardware->pci, try_controller, &search);

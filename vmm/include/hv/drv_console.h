@@ -34,7 +34,8 @@ void console_find_serial(const struct boot_info *info, const struct console_hard
 bool console_start_screen(const struct boot_info *info);
 
 /* Takes the machine's USB controllers over, and lets their keyboards type where the screen's keyboard
- * does; unless there is no screen, or firmware is to have the machine back. Once the clock runs. */
+ * does; unless there is no screen, firmware is to have the machine back, or nobody reads keys. Once
+ * the clock runs. */
 void console_find_keyboards(const struct boot_info *info, const struct console_hardware *hardware);
 
 /* The next byte typed on a USB keyboard, or an enum console_key, or -1. Also goes on with whatever is
