@@ -36,6 +36,11 @@ uint64_t host_cr3(void)
     return machine_pt.root;
 }
 
+uint32_t host_start_cr4(void)
+{
+    return (uint32_t)(CR4_PAE | (read_cr4() & CR4_LA57));
+}
+
 /* Tables lie below 4 GB: a starting core loads CR3 in 32-bit mode. */
 static uint64_t take_table_page(void *context)
 {

@@ -120,7 +120,7 @@ static bool prepare_start_page(uint64_t address)
     put32(page, smp_start_protected, base + smp_start_offset32);
     put32(page, smp_start_long, base + smp_start_offset64);
     put32(page, smp_start_cr3, (uint32_t)host_cr3());
-    put32(page, smp_start_cr4, (uint32_t)(CR4_PAE | (read_cr4() & CR4_LA57)));
+    put32(page, smp_start_cr4, host_start_cr4());
     memcpy(page + (smp_start_entry - smp_start_begin), &entry, sizeof(entry));
     smp_first_stack = (uint64_t)(first_stack_memory + sizeof(first_stack_memory));
     return host_protect_page(address, HOST_PT_READ | HOST_PT_EXECUTE) == HV_OK;

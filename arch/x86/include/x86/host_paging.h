@@ -87,6 +87,8 @@ void host_paging_enter(void);
 
 /* CR3 of every core, below 4 GB. */
 uint64_t host_cr3(void);
+/* CR4 for a core that loads it first: as many levels of tables as the boot core has. */
+uint32_t host_start_cr4(void);
 
 /* Maps device registers uncached, read and write, and returns them; a range that is mapped already
  * in the same way is given out again. NULL: the range is RAM or nonsense, or no memory (logged).
