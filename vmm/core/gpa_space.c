@@ -39,13 +39,22 @@ const struct gpa_slot *gpa_space_find(const struct gpa_space *space, gpa_t gpa)
     return NULL;
 }
 
+/* The offset, and 0 where the processor speculates past the comparison with the size: a guest chooses
+ * the address, and what is read there may become an address itself. Both are below 2^63. */
+static uint64_t offset_within(uint64_t offset, uint64_t bytes)
+{
+    return offset & (uint64_t)((int64_t)(offset - bytes) >> 63);
+}
+
 void *gpa_space_pointer(const struct gpa_space *space, gpa_t gpa, uint64_t bytes)
 {
     const struct gpa_slot *slot = gpa_space_find(space, gpa);
     if (!slot)
         return NULL;
     uint64_t offset = gpa.v - slot->start.v;
-    return bytes <= slot->bytes - offset ? slot->host + offset : NULL;
+    if (bytes > slot->bytes - offset)
+        return NULL;
+    return slot->host + offset_within(offset, slot->bytes);
 }
 
 /* Is every byte RAM? */
