@@ -186,11 +186,14 @@ static void write_report(struct boot *boot)
     write_text(boot, name, text, bytes);
 }
 
-static void tell(struct boot *boot, struct keep *keep)
+static void tell(struct boot *boot, struct keep *keep, const char *different)
 {
     if (boot->info->config.console != CONFIG_CONSOLE_SERIAL)
         boot_clear_screen(boot); /* what stands there is not firmware's text */
     boot_print(boot, "\nTrapline has ended; the machine is firmware's again.\n");
+    if (different)
+        boot_print(boot, "The boot core's %s is not as firmware had it: that is a mistake of "
+                         "Trapline's.\n", different);
     write_log(boot, keep);
     write_report(boot);
 }
@@ -226,9 +229,9 @@ bool boot_keep_run(struct boot *boot)
     if (!prepare(boot, &keep))
         return false;
     lend_cores(boot, keep);
-    kept_run(boot->info);
+    const char *different = kept_run(boot->info);
     wait_for_cores(boot, keep);
-    tell(boot, keep);
+    tell(boot, keep, different);
     /* A menu may start another run from this image, which begins as this one did. */
     memcpy((void *)boot->info->image.data_start, keep->variables, boot->info->image.data_bytes);
     return true;

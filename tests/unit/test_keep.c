@@ -43,6 +43,7 @@ static struct {
     unsigned checks, stalls, resets;
     uint32_t disabled;        /* a core's number */
     const char *line;         /* what the run reports */
+    const char *different;    /* what it has not put back */
     char printed[4096];
 } fake;
 
@@ -58,13 +59,14 @@ void kept_join(void)
     fake.joined++;
 }
 
-void kept_run(struct boot_info *info)
+const char *kept_run(struct boot_info *info)
 {
     fake.runs++;
     assert_ptr_equal(info, &fake.fixture->info);
     memset(fake.fixture->variables, 0xee, sizeof(fake.fixture->variables));
     if (fake.line)
         report_line(fake.line, strlen(fake.line));
+    return fake.different;
 }
 
 void console_write_line(const char *bytes, size_t n)
@@ -334,6 +336,14 @@ static void test_a_core_that_is_not_lent_is_named_and_left_out(void **state)
     assert_int_equal(fake.events_open, 0);
 }
 
+static void test_what_was_not_put_back_is_said(void **state)
+{
+    struct fixture *f = *state;
+    fake.different = "CR4";
+    assert_true(boot_keep_run(&f->boot));
+    assert_non_null(strstr(fake.printed, "The boot core's CR4 is not as firmware had it"));
+}
+
 static void test_no_mp_services(void **state)
 {
     struct fixture *f = *state;
@@ -397,6 +407,7 @@ int main(void)
         TEST(test_a_run),
         TEST(test_reports_are_numbered),
         TEST(test_a_core_that_is_not_lent_is_named_and_left_out),
+        TEST(test_what_was_not_put_back_is_said),
         TEST(test_no_mp_services),
         TEST(test_cores_that_firmware_does_not_have_back),
         TEST(test_a_volume_that_is_gone),

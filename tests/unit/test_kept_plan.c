@@ -100,6 +100,26 @@ static void test_firmware_that_can_not_be_kept(void **state)
     assert_non_null(kept_refusal(on, CR4_PAE | CR4_VMXE));
 }
 
+static void test_every_register_is_compared(void **state)
+{
+    static struct kept_core before, after;
+    unsigned found = 0;
+    (void)state;
+    assert_null(kept_difference(&before, &after));
+    for (size_t i = 0; i < sizeof(after); i++) {
+        ((uint8_t *)&after)[i] = 1;
+        found += kept_difference(&before, &after) != NULL;
+        ((uint8_t *)&after)[i] = 0;
+    }
+    /* What is not: rsp, padding, reserved bytes of the x87 area, and four words of the APIC's. */
+    assert_in_range(found, 416 + 30 * 8, sizeof(after) - 96 - 8 - 4 * 4);
+    after.cr4 = 1;
+    assert_string_equal(kept_difference(&before, &after), "CR4");
+    after = before;
+    after.rsp = after.apic.deadline = after.apic.current = 1;
+    assert_null(kept_difference(&before, &after));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_ldt),
         cmocka_unit_test(test_the_timer_goes_on),
         cmocka_unit_test(test_firmware_that_can_not_be_kept),
+        cmocka_unit_test(test_every_register_is_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,22 +173,28 @@ static bool has_deadline(void)
     return cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_TSC_DEADLINE;
 }
 
-static void save_for_firmware(struct kept_apic *apic)
+/* A local vector's entry without what can't be written. */
+static uint32_t entry_of(enum apic_register reg)
+{
+    return apic_read(reg) & ~APIC_LVT_READ_ONLY;
+}
+
+void host_apic_read(struct kept_apic *apic)
 {
     unsigned highest = highest_local_vector();
 
     apic->tpr = apic_read(APIC_TPR);
     apic->spurious = apic_read(APIC_SPURIOUS);
-    apic->timer = apic_read(APIC_LVT_TIMER);
-    apic->lint0 = apic_read(APIC_LVT_LINT0);
-    apic->lint1 = apic_read(APIC_LVT_LINT1);
-    apic->error = apic_read(APIC_LVT_ERROR);
+    apic->timer = entry_of(APIC_LVT_TIMER);
+    apic->lint0 = entry_of(APIC_LVT_LINT0);
+    apic->lint1 = entry_of(APIC_LVT_LINT1);
+    apic->error = entry_of(APIC_LVT_ERROR);
     apic->divide = apic_read(APIC_DIVIDE);
     apic->initial = apic_read(APIC_INITIAL_COUNT);
     apic->current = apic_read(APIC_CURRENT_COUNT);
-    apic->performance = highest >= 4 ? apic_read(APIC_LVT_PERFORMANCE) : 0;
-    apic->thermal = highest >= 5 ? apic_read(APIC_LVT_THERMAL) : 0;
-    apic->cmci = highest >= 6 ? apic_read(APIC_LVT_CMCI) : 0;
+    apic->performance = highest >= 4 ? entry_of(APIC_LVT_PERFORMANCE) : 0;
+    apic->thermal = highest >= 5 ? entry_of(APIC_LVT_THERMAL) : 0;
+    apic->cmci = highest >= 6 ? entry_of(APIC_LVT_CMCI) : 0;
     apic->deadline = has_deadline() ? rdmsr(MSR_IA32_TSC_DEADLINE) : 0;
     apic->saved = true;
 }
@@ -253,7 +259,7 @@ enum hv_err host_apic_init_core(void)
     if (err)
         return err;
     if (kept)
-        save_for_firmware(&kept->apic);
+        host_apic_read(&kept->apic);
     mask_local_vectors();
     /* An interrupt with an exception's vector would be taken for the exception. */
     apic_write(APIC_TPR, kept ? APIC_TPR_DEVICES : APIC_TPR_EXCEPTIONS);

@@ -36,7 +36,7 @@ static struct {
     uint32_t gate; /* atomic */
     uint32_t end;  /* atomic */
     bool on;
-    struct kept_core boot_core;
+    struct kept_core boot_core, scratch;
 } kept;
 
 bool kept_is_on(void)
@@ -68,16 +68,19 @@ static void enter(void *argument)
     arch_entry(argument);
 }
 
-void kept_run(struct boot_info *info)
+const char *kept_run(struct boot_info *info)
 {
     uint64_t flags = read_rflags();
+    const char *different;
 
     cli();
     kept.on = true;
     kept_state_save(&kept.boot_core);
     kept_call(&kept.boot_core.rsp, info->stack_start + info->stack_bytes, enter, info);
+    different = kept_state_check(&kept.boot_core, &kept.scratch);
     if (flags & RFLAGS_IF)
         sti();
+    return different;
 }
 
 static void join(void *argument)
@@ -96,6 +99,7 @@ void kept_join(void)
         return;
     kept_state_save(cpu->kept);
     kept_call(&cpu->kept->rsp, cpu->stack_top, join, cpu);
+    cpu->failure = kept_state_check(cpu->kept, cpu->kept + 1); /* a page has room for two */
     __atomic_store_n(&cpu->state, CORE_HOME, __ATOMIC_RELEASE);
 }
 
@@ -135,6 +139,13 @@ static bool is_away(const struct percpu *cpu)
     }
 }
 
+static void report_difference(const struct percpu *cpu)
+{
+    if (cpu->state == CORE_HOME && cpu->failure)
+        hv_error("core %u (APIC id %u): its %s is not as firmware had it", cpu->index, cpu->apic_id,
+                 cpu->failure);
+}
+
 /* Firmware without one of its cores would not know it, and wait for it sooner or later: better to
  * start the machine over. */
 static void wait_for_others(void)
@@ -146,8 +157,10 @@ static void wait_for_others(void)
         const struct percpu *cpu = percpu_at(i);
         while (is_away(cpu) && rdtsc() < deadline)
             cpu_pause();
-        if (!is_away(cpu))
+        if (!is_away(cpu)) {
+            report_difference(cpu);
             continue;
+        }
         hv_error("core %u (APIC id %u): does not go back to firmware", i, cpu->apic_id);
         missing++;
     }

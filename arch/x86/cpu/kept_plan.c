@@ -6,6 +6,7 @@
  */
 #include "x86/kept.h"
 
+#include "hv/string.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
 
@@ -63,6 +64,46 @@ uint32_t kept_apic_count(const struct kept_apic *apic)
     default:
         return 0;
     }
+}
+
+#define FIELD(name, member)                                                                        \
+    { name, offsetof(struct kept_core, member), sizeof(((struct kept_core *)0)->member) }
+
+/* All but what is nobody's state (rsp), and what counts on (the timer's counts, the deadline). */
+static const struct {
+    const char *name;
+    uint16_t offset, bytes;
+} compared[] = {
+    { "x87 or SSE state", offsetof(struct kept_core, fx), 416 }, /* what is behind it is nobody's */
+    FIELD("CR0", cr0), FIELD("CR2", cr2), FIELD("CR3", cr3), FIELD("CR4", cr4),
+    FIELD("XCR0", xcr0), FIELD("PKRU", pkru),
+    FIELD("IA32_EFER", efer), FIELD("IA32_PAT", pat), FIELD("IA32_DEBUGCTL", debugctl),
+    FIELD("IA32_XSS", xss), FIELD("IA32_SPEC_CTRL", spec_ctrl), FIELD("IA32_TSX_CTRL", tsx_ctrl),
+    FIELD("FS base", fs_base), FIELD("GS base", gs_base),
+    FIELD("IA32_KERNEL_GS_BASE", kernel_gs_base), FIELD("IA32_STAR", star),
+    FIELD("IA32_LSTAR", lstar), FIELD("IA32_CSTAR", cstar), FIELD("IA32_FMASK", fmask),
+    FIELD("IA32_SYSENTER_CS", sysenter_cs), FIELD("IA32_SYSENTER_ESP", sysenter_esp),
+    FIELD("IA32_SYSENTER_EIP", sysenter_eip), FIELD("IA32_TSC_AUX", tsc_aux),
+    FIELD("DR0", dr0), FIELD("DR1", dr1), FIELD("DR2", dr2), FIELD("DR3", dr3),
+    FIELD("DR6", dr6), FIELD("DR7", dr7),
+    FIELD("CS", cs), FIELD("SS", ss), FIELD("DS", ds), FIELD("ES", es), FIELD("FS", fs),
+    FIELD("GS", gs), FIELD("LDTR", ldt), FIELD("GDTR", gdt), FIELD("IDTR", idt),
+    FIELD("TR", task.selector), FIELD("TR", task.descriptor),
+    FIELD("APIC TPR", apic.tpr), FIELD("APIC SVR", apic.spurious),
+    FIELD("APIC LVT timer", apic.timer), FIELD("APIC LVT LINT0", apic.lint0),
+    FIELD("APIC LVT LINT1", apic.lint1), FIELD("APIC LVT error", apic.error),
+    FIELD("APIC LVT performance", apic.performance), FIELD("APIC LVT thermal", apic.thermal),
+    FIELD("APIC LVT CMCI", apic.cmci), FIELD("APIC divide", apic.divide),
+};
+
+const char *kept_difference(const struct kept_core *before, const struct kept_core *after)
+{
+    for (unsigned i = 0; i < HV_ARRAY_COUNT(compared); i++) {
+        if (memcmp((const uint8_t *)before + compared[i].offset,
+                   (const uint8_t *)after + compared[i].offset, compared[i].bytes) != 0)
+            return compared[i].name;
+    }
+    return NULL;
 }
 
 const char *kept_refusal(uint64_t apic_base, uint64_t cr4)

@@ -11,8 +11,9 @@
  */
 #include "x86/kept.h"
 
+#include "hv/string.h"
 #include "x86/cpuid.h"
-#include "x86/descriptors.h"
+#include "x86/host_apic.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
 
@@ -162,6 +163,16 @@ void kept_state_save(struct kept_core *core)
     save_msrs(core, &can);
     save_extended(core, &can);
     save_debug(core);
+}
+
+const char *kept_state_check(const struct kept_core *core, struct kept_core *scratch)
+{
+    memset(scratch, 0, sizeof(*scratch));
+    kept_state_save(scratch);
+    if (core->apic.saved)
+        host_apic_read(&scratch->apic);
+    write_dr7(core->dr7); /* saving has closed it */
+    return kept_difference(core, scratch);
 }
 
 /* CR3 before EFER: firmware without NXE has tables in which bit 63 is reserved. CR4 between two

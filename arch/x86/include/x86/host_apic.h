@@ -22,6 +22,10 @@ enum hv_err host_apic_init_core(void) HV_MUST_CHECK;
 
 struct kept_apic;
 
+/* What firmware has in this core's local APIC. Its registers must be mapped: by firmware's tables or
+ * ours. Changes nothing. */
+void host_apic_read(struct kept_apic *apic);
+
 /* Firmware has this core's local APIC, and on the boot core the 8259As, as they were. Nothing of ours
  * is left requested in it; what devices have requested meanwhile was held back, and is firmware's.
  * Interrupts are off. */

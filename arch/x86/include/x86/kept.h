@@ -71,7 +71,14 @@ struct kept_core {
     struct kept_apic apic; /* host_apic_init_core fills it */
 };
 
-_Static_assert(sizeof(struct kept_core) <= HV_PAGE_BYTES, "a page for each core");
+_Static_assert(sizeof(struct kept_core) <= HV_PAGE_BYTES / 2, "a page for two of each core");
+
+/* Pure: the first register that two have different values of, by its name; NULL: none. */
+const char *kept_difference(const struct kept_core *before, const struct kept_core *after);
+
+/* With firmware's tables, interrupts off, after kept_state_restore: is the core as it was? As
+ * kept_difference. `scratch` is room for a second look. */
+const char *kept_state_check(const struct kept_core *core, struct kept_core *scratch);
 
 /* With firmware's tables, interrupts off. Registers are only read. */
 void kept_state_save(struct kept_core *core);
@@ -86,8 +93,9 @@ void kept_state_restore(const struct kept_core *core);
 const char *kept_check(void);
 
 /* Boot core, interrupts as firmware has them: the whole run. Returns when every core has gone back
- * to where it came from; if one does not, it does not return: the machine is started over. */
-void kept_run(struct boot_info *info);
+ * to where it came from; if one does not, it does not return: the machine is started over. NULL, or
+ * the name of a register of this core that is not as firmware had it (another core's is logged). */
+const char *kept_run(struct boot_info *info);
 
 /* Another core, inside of the procedure that firmware runs on it: waits for kept_run to give it a
  * place, takes part in the run, and returns with the core as it was. Returns at once when there is no
