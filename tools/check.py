@@ -238,10 +238,10 @@ def check_system(count, options):
 
 
 def check_consoles(count, options):
-    """USB keyboards and PCI serial cards, in QEMU's own emulation."""
+    """USB keyboards and serial ports, in QEMU's own emulation."""
     if step(count, "build the test of consoles",
             ["make", "--no-print-directory", f"-j{options.jobs}", "build/consoles.efi"]):
-        step(count, "USB keyboards and serial cards",
+        step(count, "USB keyboards and serial ports",
              [sys.executable, "-B", os.path.join(TOP, "tests", "system", "consoles.py")])
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests the drivers of USB keyboards and PCI serial cards in QEMU's own emulation: starts
+"""Tests the drivers of USB keyboards and serial ports in QEMU's own emulation: starts
 build/consoles.efi (tests/uefi/consoles.c) on machines with such hardware, and types.
 
 The last line is "N passed, N failed"; the exit status is 1 if any failed.
@@ -7,6 +7,7 @@ The last line is "N passed, N failed"; the exit status is 1 if any failed.
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,11 +32,12 @@ CASES = [
     ("usb-keyboard-and-serial-card", ["pci-serial,chardev=card", "qemu-xhci", "usb-kbd"],
      [(r"serial console at port 0x[0-9a-f]+ \(PCI card\)", None), (KEYBOARD, None),
       ("typed", TYPED)]),
-    # Another model of the controller, and full speed.
+    # Another model of the controller, and full speed; a serial port that ACPI names.
     ("usb-keyboard-behind-hubs",
-     ["nec-usb-xhci,id=x", "usb-mouse,bus=x.0,port=2", "usb-hub,bus=x.0,port=1",
+     ["isa-serial,chardev=card,iobase=0x2f8,irq=3", "nec-usb-xhci,id=x", "usb-mouse,bus=x.0,port=2", "usb-hub,bus=x.0,port=1",
       "usb-hub,bus=x.0,port=1.2", "usb-kbd,bus=x.0,port=1.2.3,usb_version=1"],
-     [(r"port \d+: a hub", None), (r"port \d+, port 2 of its hub: a hub", None),
+     [(r"serial console at port 0x2f8 \(firmware's: SPCR\)", None),
+      (r"port \d+: a hub", None), (r"port \d+, port 2 of its hub: a hub", None),
       (r"port \d+, port 3 of its hub: a keyboard", None), ("typed", TYPED[:3])]),
     ("usb-keyboard-plugged", ["qemu-xhci,id=x"],
      [(r"USB: 1 controller", ["device_add usb-kbd,id=k,bus=x.0"]),
@@ -48,6 +50,17 @@ CASES = [
       ("", ["device_add usb-kbd,id=k4,bus=x.0"]), (KEYBOARD, None),
       ("typed", TYPED[:1])]),
 ]
+
+
+def spcr(port, baud_code):
+    """A Serial Port Console Redirection table, revision 2: a 16550 at an I/O port."""
+    address = struct.pack("<BBBBQ", 1, 8, 0, 1, port)
+    body = (bytes(4) + address + struct.pack("<BBIBBBBBBHHBBBIBI", 1, 3, 0, baud_code, 0, 1, 0, 0, 0,
+                                             0xffff, 0xffff, 0, 0, 0, 0, 0, 0))
+    table = bytearray(b"SPCR" + struct.pack("<IBB6s8sI4sI", 36 + len(body), 2, 0, b"TEST  ",
+                                            b"CONSOLES", 1, b"TEST", 1) + body)
+    table[9] = -sum(table) & 0xff
+    return bytes(table)
 
 
 class Failure(Exception):
@@ -67,6 +80,11 @@ class Machine:
                 "-serial", "file:" + self.output, "-chardev", "file,id=card,path=" + self.card,
                 "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-nic", "none",
                 "-display", "none", "-monitor", "stdio", "-no-reboot"]
+        if any("0x2f8" in device for device in devices):
+            table = os.path.join(work, "spcr.bin")
+            with open(table, "wb") as file:
+                file.write(spcr(0x2f8, 4))
+            argv += ["-acpitable", "file=" + table]
         for device in devices:
             argv += ["-device", device]
         self.log = open(os.path.join(work, "qemu.log"), "wb")
@@ -147,7 +165,7 @@ def run_case(image, devices, steps, work):
         machine.process.wait(30)
         if "warning" in machine.text():
             raise Failure("the output has a warning")
-        if any(device.startswith("pci-serial") for device in devices):
+        if any("chardev=card" in device for device in devices):
             with open(machine.card, "rb") as file:
                 if b"hello from the card" not in file.read():
                     raise Failure("the card has sent nothing")

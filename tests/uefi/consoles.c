@@ -1,6 +1,6 @@
 /*
- * A UEFI application that drives the machine's consoles with Trapline's own drivers: PCI serial
- * cards, and USB keyboards behind an xHCI. For machines without VT-x, where Trapline itself does not
+ * A UEFI application that drives the machine's consoles with Trapline's own drivers: the serial port
+ * that ACPI names, PCI serial cards, and USB keyboards behind an xHCI. For machines without VT-x, where Trapline itself does not
  * start; tests/system/consoles.py starts it and types.
  *
  * It leaves firmware, says on COM1 what it finds, and then each key that is typed, as a number.
@@ -13,6 +13,7 @@
 #include "hv/format.h"
 #include "hv/log.h"
 #include "hv/string.h"
+#include "x86/acpi_host.h"
 #include "x86/insn.h"
 
 #define COM1 0x3f8
@@ -33,6 +34,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 static uint64_t ticks_a_us = 1;
 static uint8_t *shared, *shared_end;
 static struct boot_info info;
+static struct acpi_host acpi;
 static struct hv_console_backend card;
 static uint8_t map_room[MAP_BYTES];
 
@@ -146,6 +148,24 @@ static void *take_shared(void *ctx, uint64_t bytes)
     return start;
 }
 
+/* --- ACPI --- */
+static uint64_t find_root(const EFI_SYSTEM_TABLE *system)
+{
+    static const EFI_GUID guid = { 0x8868e871, 0xe4f1, 0x11d3,
+                                   { 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81 } };
+    for (UINTN i = 0; i < system->NumberOfTableEntries; i++) {
+        if (memcmp(&system->ConfigurationTable[i].VendorGuid, &guid, sizeof(guid)) == 0)
+            return (uint64_t)system->ConfigurationTable[i].VendorTable;
+    }
+    return 0;
+}
+
+static const void *map_table(void *ctx, uint64_t physical, uint64_t bytes)
+{
+    (void)ctx;
+    return physical + bytes <= SHARED_BELOW ? (const void *)physical : NULL;
+}
+
 /* --- the application --- */
 static EFI_STATUS leave(EFI_HANDLE image, EFI_BOOT_SERVICES *services)
 {
@@ -191,7 +211,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
     static const struct hv_pci pci = { pci_register_read, pci_register_write, NULL, 1,
                                        { { 0, 0, 255 } } };
     static const struct xhci_memory memory = { take_shared, NULL };
-    const struct console_hardware hardware = { .pci = &pci, .memory = &memory };
+    const struct acpi_memory tables = { map_table, NULL };
+    struct console_hardware hardware = { .pci = &pci, .memory = &memory };
     EFI_PHYSICAL_ADDRESS start = SHARED_BELOW;
     uint64_t before = rdtsc();
 
@@ -205,6 +226,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
     shared = (uint8_t *)start;
     shared_end = shared + SHARED_BYTES;
     hv_info("consoles: start");
+    acpi_host_parse(&tables, find_root(system), &acpi);
+    if (acpi.spcr.present)
+        hardware.firmware_port = &acpi.spcr.place;
     console_find_serial(&info, &hardware);
     console_find_keyboards(&info, &hardware);
     type();

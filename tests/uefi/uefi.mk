@@ -1,6 +1,7 @@
 # UEFI applications that test drivers on machines without VT-x.
 UEFI_TEST_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/consoles.o boot/relocate.o vmm/lib/string.o \
-    vmm/lib/format.o $(patsubst %,drivers/%.o,machine_serial machine_keyboard uart16550_host pci_scan \
+    vmm/lib/format.o arch/x86/cpu/acpi_host.o arch/x86/cpu/acpi_s5.o arch/x86/cpu/acpi_spcr.o \
+    $(patsubst %,drivers/%.o,machine_serial machine_keyboard uart16550_host pci_scan \
     ps2_decode usb_keyboard usb_descriptors xhci_start xhci_ring xhci_port xhci_device xhci_hub))
 
 $(BUILD)/obj/tests/uefi/%.o: tests/uefi/%.c
