@@ -66,6 +66,7 @@ static bool prepare(struct boot *boot, bool config_read)
     memcpy(refusal, boot->reason, sizeof(refusal));
     boot->reason[0] = 0;
     boot_find_machine(boot);
+    boot_save_remains(boot);
     boot->info->start_page = boot_allocate_low_page(boot);
     if (!boot_check_machine(boot, config_read ? NULL : refusal))
         return false;

@@ -15,4 +15,8 @@ bool boot_thin(struct boot *boot);
  * boot manager to go on with its next entry. Returns what the application shall return. */
 EFI_STATUS boot_next(struct boot *boot);
 
+/* Writes what an earlier thin mode has left in memory to \trapline\thin.txt, once. Says so, or why
+ * not; nothing depends on it. */
+void boot_save_remains(struct boot *boot);
+
 #endif

@@ -224,9 +224,10 @@ def check_system(count, options):
     for flavour in flavours:
         ready &= step(count, f"get the {flavour} kernel",
                       [os.path.join(TOP, "tools", "kernel"), flavour])
-    ready &= step(count, "make the initramfs", [os.path.join(TOP, "guest", "linux", "build")])
     ready &= step(count, "build for the system tests",
-                  ["make", "--no-print-directory", f"-j{options.jobs}", "all", "guests"])
+                  ["make", "--no-print-directory", f"-j{options.jobs}", "all", "guests", "trapctl"])
+    ready &= step(count, "make the initramfs",
+                  [os.path.join(TOP, "guest", "linux", "build"), "--thin"])
     if not ready:
         count.result("system tests can't be run: see above", 0, 0, len(chosen))
         return

@@ -146,7 +146,10 @@ def build(options, parsed):
         if not os.path.exists(os.path.join(flavour, "vmlinuz")):
             note("getting Debian's kernel (it is unpacked under build/, not installed)")
         call([os.path.join(TOP, "tools", "kernel"), options.kernel], "getting Debian's kernel")
-    if "initrd.img" in wanted:
+    if "thin.img" in wanted:
+        call(["make", "-s", "trapctl"], "building trapctl")
+        call([os.path.join(TOP, "guest", "linux", "build"), "--thin"], "building the initramfs")
+    elif "initrd.img" in wanted:
         call([os.path.join(TOP, "guest", "linux", "build")], "building the initramfs")
 
 

@@ -3,6 +3,7 @@
  * away. For Linux; static, so that it runs in an initramfs.
  *
  *   trapctl [exits]     exits by reason, of every core, with their ticks
+ *   trapctl rate N      how many exits all cores take a second, over N seconds of doing nothing
  *   trapctl caps        what the processor was asked for
  *   trapctl trace       each core's last exits, for tools/trace (needs /dev/cpu/N/msr)
  *   trapctl off         takes every core out of VMX operation (needs /dev/cpu/N/msr)
@@ -151,6 +152,32 @@ static void exits(void)
     printf("EXITS all=%llu cores=%u\n", (unsigned long long)all, cores);
 }
 
+/* All cores' exits. CPUID's own leaves are not counted. */
+static uint64_t sum_exits(void)
+{
+    uint64_t all = 0;
+    for (unsigned cpu = 0; cpu < count_cpus(); cpu++) {
+        if (!go_to(cpu) || !is_here())
+            continue;
+        uint32_t reasons = ask(THIN_LEAF_CORE, 0).ecx;
+        for (uint32_t i = 0; i < reasons; i++)
+            all += first(ask(THIN_LEAF_EXITS, i));
+    }
+    return all;
+}
+
+static void rate(const char *text)
+{
+    char *end;
+    unsigned long seconds = strtoul(text, &end, 10);
+    if (*end || seconds == 0 || seconds > 86400)
+        fail("rate: '%s' is no number of seconds", text);
+    uint64_t before = sum_exits();
+    sleep((unsigned)seconds);
+    uint64_t growth = sum_exits() - before;
+    printf("RATE exits=%llu seconds=%lu\n", (unsigned long long)growth, seconds);
+}
+
 static void caps(void)
 {
     static const char *const what[THIN_CAPS_COUNT][2] = {
@@ -228,11 +255,14 @@ static void each_core(void (*act)(unsigned cpu, int file))
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "exits";
-    if (argc > 2)
-        fail("one word: exits, caps, trace or off");
+    bool is_rate = argc == 3 && !strcmp(command, "rate");
+    if (argc > 2 && !is_rate)
+        fail("exits, rate SECONDS, caps, trace or off");
     if (!go_to(0) || !is_here())
         fail("Trapline's thin mode is not here");
-    if (!strcmp(command, "exits"))
+    if (is_rate)
+        rate(argv[2]);
+    else if (!strcmp(command, "exits"))
         exits();
     else if (!strcmp(command, "caps"))
         caps();
@@ -241,6 +271,6 @@ int main(int argc, char **argv)
     else if (!strcmp(command, "off"))
         each_core(off_core);
     else
-        fail("'%s' is none of exits, caps, trace and off", command);
+        fail("'%s' is none of exits, rate SECONDS, caps, trace and off", command);
     return 0;
 }

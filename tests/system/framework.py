@@ -52,7 +52,8 @@ class Test:
     image     a function that gets the path of the disk image that was made, and changes it
     long      only in the long run (tools/check --long)
     arguments more of them for tools/run; {folder} stands for the folder of the run
-    needs     None, or "kvm": where nested KVM can't be used the test is skipped, and says why
+    needs     None; or "kvm": where nested KVM can't be used the test is skipped, and says why; or
+              "bochs-3": with an older Bochs the test is skipped
     """
 
     def __init__(self, name, config, status=0, expect=(), reject=(), dialogue=(), until=None,
@@ -290,7 +291,9 @@ def run_all(tests, options):
 
     runnable = []
     for test in tests:
-        if test.needs == "kvm" and kvm_problem:
+        if test.needs == "bochs-3" and emulator.Bochs(options.bochs).version < (3, 0):
+            report.skip(test.name, "this Bochs is older than 3.0")
+        elif test.needs == "kvm" and kvm_problem:
             report.skip(test.name, f"nested KVM can't be used: {kvm_problem}")
         else:
             runnable.append(test)

@@ -7,6 +7,7 @@
 #include "arch/x86/cpu/panic_report.h"
 
 #include "hv/console.h"
+#include "hv/drv_console.h"
 #include "hv/format.h"
 #include "hv/log.h"
 #include "hv/panic.h"
@@ -16,6 +17,7 @@
 #include "x86/msr.h"
 #include "x86/percpu.h"
 #include "x86/regs.h"
+#include "x86/start.h"
 #include "x86/tsc.h"
 
 #define NOBODY UINT32_MAX
@@ -75,6 +77,10 @@ static void become_owner(struct percpu *cpu)
     if (cpu)
         stop_other_cores(cpu);
     log_set_level(HV_LOG_INFO);
+    if (console_backend_count() == 0 && arch_boot_info()) { /* thin mode: the guest has had them */
+        console_start_serial(arch_boot_info());
+        console_start_screen(arch_boot_info());
+    }
     console_enter_panic();
 }
 

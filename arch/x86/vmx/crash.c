@@ -79,7 +79,8 @@ unsigned vmx_crash(struct vmx_vcpu *v, const char *why, ...)
         vmx_recorder_log_last(v);
         v->crashing = false;
         v->exit.vect_info = 0;
-        vm_crash(v->vcpu.vm, "%s", text);
+        if (!v->handlers) /* else it is the machine that ends: thin_core.c */
+            vm_crash(v->vcpu.vm, "%s", text);
     }
     return EXIT_KEEP | VCPU_END;
 }
@@ -95,7 +96,7 @@ unsigned vmx_triple_fault(struct vmx_vcpu *v, const char *why, ...)
     va_start(args, why);
     hv_vsnprintf(text, sizeof(text), why, args);
     va_end(args);
-    if (vm->config->triple_fault == CONFIG_TRIPLE_FAULT_STOP)
+    if (v->handlers || vm->config->triple_fault == CONFIG_TRIPLE_FAULT_STOP)
         return vmx_crash(v, "%s", text);
     hv_warn("vm %s vCPU %u: %s", vm->config->name, v->vcpu.index, text);
     v->exit.vect_info = 0;

@@ -30,12 +30,9 @@ uint64_t vmx_guest_cr4(struct vmx_vcpu *v)
 /* The masks are as wide as the VM's policy says; what the guest's CPUID leaves out is masked too. */
 static void install_cr0(struct vmx_vcpu *v, uint64_t value)
 {
-    const uint64_t caches = CR0_CD | CR0_NW;
-
     vmcs_write(VMCS_CR0_READ_SHADOW, value);
-    vmcs_write(VMCS_GUEST_CR0, vmx_controls_cr0(v->controls, value & ~caches));
-    if (!(v->controls->cr0_mask & CR0_CD)) /* the caches are the guest's: entries do not load these */
-        write_cr0((read_cr0() & ~caches) | (value & caches));
+    vmcs_write(VMCS_GUEST_CR0,
+               vmx_controls_cr0(v->controls, value & ~(uint64_t)(CR0_CD | CR0_NW)));
 }
 
 static void install_cr4(struct vmx_vcpu *v, uint64_t value)

@@ -9,7 +9,6 @@
  * SDM volume 3 "Preparation and Launch of a Virtual Machine", "VMM Setup & Tear Down".
  */
 #include "arch/x86/vmx/thin_internal.h"
-#include "hv/drv_console.h"
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/page_alloc.h"
@@ -21,6 +20,7 @@
 #include "x86/msr.h"
 #include "x86/panic.h"
 #include "x86/start.h"
+#include "x86/thin_remains.h"
 #include "x86/trap.h"
 #include "x86/vmx_core.h"
 
@@ -72,10 +72,9 @@ static enum hv_err make_controls(const struct vmx_caps *caps, struct vmx_control
         *why = text;
         return err;
     }
-    if (!(caps->misc & VMX_MISC_ACTIVITY_WAIT_FOR_SIPI)) {
-        *why = "the processor cannot have a guest wait for a start-up message";
+    *why = "the processor cannot have a guest wait for a start-up message, or change its mode";
+    if (!(caps->misc & VMX_MISC_ACTIVITY_WAIT_FOR_SIPI) || !(caps->misc & VMX_MISC_SAVE_EFER_LMA))
         return HV_ERR_UNSUPPORTED;
-    }
     /* The caches are the guest's: neither entries nor exits touch CD and NW, so they stay as it has
      * set them. */
     out->cr0_mask &= ~(CR0_CD | CR0_NW);
@@ -104,6 +103,27 @@ static bool add_cores(const struct boot_info *info, const char **why)
     return true;
 }
 
+/* The page in front of the image holds nothing else. */
+static struct thin_remains *remains_of(const struct thin_setup *setup)
+{
+    return (struct thin_remains *)setup->block_start;
+}
+
+static void begin_remains(const struct thin_setup *setup)
+{
+    struct thin_remains *r = remains_of(setup);
+
+    *r = (struct thin_remains){
+        .magic = THIN_REMAINS_MAGIC,
+        .version = THIN_REMAINS_VERSION,
+        .block_start = setup->block_start,
+        .block_bytes = setup->block_bytes,
+        .start_tsc = machine->x.start_tsc,
+        .reasons = VMEXIT_COUNT,
+        .core_count = (uint32_t)hv_min_u64(setup->info->cpu_count_hint, THIN_REMAINS_CORES),
+    };
+}
+
 static bool make_machine(const struct thin_setup *setup, const char **why)
 {
     void *memory, *bitmap;
@@ -124,6 +144,7 @@ static bool make_machine(const struct thin_setup *setup, const char **why)
     m->x.msr_bitmap = HPA((uint64_t)bitmap);
     spin_init(&m->memory_lock);
     machine = m;
+    begin_remains(setup);
     return true;
 }
 
@@ -193,6 +214,9 @@ static const char *make_vcpu(struct thin_core *core, struct percpu *cpu)
     *(uint32_t *)region = vmx_caps_revision(&core->caps);
     if (vmx_record(v, VMX_RECORD_TICKS | VMX_RECORD_RING) != HV_OK)
         return "there is no memory for its ring of exits";
+    if (cpu->index < THIN_REMAINS_CORES)
+        remains_of(&machine->setup)->core[cpu->index] =
+            (struct thin_remains_core){ (uint64_t)&v->recorder.trace, (uint64_t)v->exits };
     if (vmclear(v->vmcs.v) != VMX_OK || vmptrld(v->vmcs.v) != VMX_OK)
         return "its VMCS was refused";
     return NULL;
@@ -229,15 +253,13 @@ static const char *build(struct thin_core *core, struct percpu *cpu)
     return why;
 }
 
-/* The guest ran, and cannot go on: nobody is left who could be told but by the machine's own
- * console, whatever the guest has on it. */
-static HV_NORETURN void stop(struct vmx_vcpu *v, unsigned next)
+static bool has_run(const struct vmx_vcpu *v)
 {
-    console_start_serial(arch_boot_info());
-    console_start_screen(arch_boot_info());
-    if (next == VMX_ENTRY_FAILED)
-        vmx_log_entry_failure(v);
-    hv_panic("thin: core %u cannot go on", v->vcpu.index);
+    for (unsigned i = 0; i < VMEXIT_COUNT; i++) {
+        if (v->exits[i])
+            return true;
+    }
+    return false;
 }
 
 static const char *undo(struct thin_core *core, struct percpu *cpu, const char *why)
@@ -255,7 +277,6 @@ const char *thin_enter(struct percpu *cpu, const struct thin_return *where)
     void *memory;
     struct thin_core *core;
     const char *why;
-    unsigned next;
 
     if (take(sizeof(*core), &memory) != HV_OK)
         return "there is no memory for its structures";
@@ -266,10 +287,9 @@ const char *thin_enter(struct percpu *cpu, const struct thin_return *where)
     why = build(core, cpu);
     if (why)
         return undo(core, cpu, why);
-    next = vmx_run_guest(&core->v);
-    if (next == VMX_ENTRY_FAILED && !core->v.exits[VMEXIT_CPUID]) {
+    if (vmx_run_guest(&core->v) == VMX_ENTRY_FAILED)
         vmx_log_entry_failure(&core->v);
+    if (!has_run(&core->v))
         return undo(core, cpu, "the processor refuses the guest's state");
-    }
-    stop(&core->v, next);
+    hv_panic("thin: core %u cannot go on", cpu->index);
 }

@@ -18,7 +18,7 @@
 
 /* --- instructions --------------------------------------------------------------------------- */
 
-/* The processor's own answer, but for VT-x and SMX, and for what it takes from CR4, which is ours
+/* The processor's own answer, but for VT-x, SMX and lists of MSRs, and for what it takes from CR4, which is ours
  * while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf 0DH are right. */
 static unsigned thin_cpuid(struct vmx_vcpu *v)
 {
@@ -33,6 +33,8 @@ static unsigned thin_cpuid(struct vmx_vcpu *v)
     } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 0) {
         regs.ecx &= ~CPUID_7_ECX_OSPKE;
         regs.ecx |= cr4 & CR4_PKE ? CPUID_7_ECX_OSPKE : 0;
+    } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 1) {
+        regs.eax &= ~CPUID_7_1_EAX_MSRLIST;
     }
     r[X86_RAX] = regs.eax;
     r[X86_RBX] = regs.ebx;
@@ -62,14 +64,24 @@ static unsigned thin_invd(struct vmx_vcpu *v)
 /* --- control registers ---------------------------------------------------------------------- */
 
 /* CR4: only VMXE, SMXE and what the processor does not have come here: all of them are reserved in
- * a machine without VT-x and SMX. */
+ * a machine without VT-x and SMX.
+ * CR0: NE, which VMX operation wants to be 1, and reserved bits. NE takes the value that was asked for
+ * where the guest looks for it; then the instruction does not differ from that any more, and does
+ * everything else itself when it is run once more, with all the processor's checks. */
 static unsigned thin_cr_access(struct vmx_vcpu *v)
 {
     struct vmx_cr_access access = vmx_cr_access_decode(v->exit.qualification);
+    uint64_t value = access.gpr == X86_RSP ? vmcs_read(VMCS_GUEST_RSP) : v->gprs.r[access.gpr];
+    uint64_t shadow = vmcs_read(VMCS_CR0_READ_SHADOW);
 
-    if (access.type == VMX_CR_MOV_TO && access.cr == 4)
+    if (access.type != VMX_CR_MOV_TO || (access.cr != 0 && access.cr != 4))
+        return vmx_crash(v, "an access to CR%u exited", access.cr);
+    if (vmx_guest_mode(v) != EMUL_MODE_64)
+        value = (uint32_t)value;
+    if (access.cr == 4 || (value & ~v->controls->cr0_may_be_1))
         return vmx_answer_gp(v);
-    return exit_cr_access(v);
+    vmcs_write(VMCS_CR0_READ_SHADOW, (shadow & ~CR0_NE) | (value & CR0_NE));
+    return EXIT_KEEP | VCPU_RUN;
 }
 
 /* --- start and end -------------------------------------------------------------------------- */
@@ -128,6 +140,14 @@ static unsigned thin_triple_fault(struct vmx_vcpu *v)
     arch_reset();
 }
 
+/* 32-bit systems alone have them, for double faults: the guest's memory is not mapped here, and it
+ * would have to be for this. */
+static unsigned thin_task_switch(struct vmx_vcpu *v)
+{
+    return vmx_crash(v, "a hardware task switch to selector 0x%x",
+                     (unsigned)v->exit.qualification & 0xffff);
+}
+
 /* --- memory --------------------------------------------------------------------------------- */
 
 static unsigned thin_ept_violation(struct vmx_vcpu *v)
@@ -142,7 +162,7 @@ unsigned (*const thin_handlers[VMEXIT_COUNT])(struct vmx_vcpu *v) = {
     [VMEXIT_TRIPLE_FAULT] = thin_triple_fault,
     [VMEXIT_INIT] = thin_init,
     [VMEXIT_SIPI] = thin_sipi,
-    [VMEXIT_TASK_SWITCH] = exit_task_switch,
+    [VMEXIT_TASK_SWITCH] = thin_task_switch,
     [VMEXIT_CPUID] = thin_cpuid,
     [VMEXIT_GETSEC] = exit_undefined_opcode,
     [VMEXIT_INVD] = thin_invd,

@@ -141,6 +141,7 @@ enum cpuid_leaf {
 #define CPUID_7_ECX_BUS_LOCK      (1u << 24)
 #define CPUID_7_ECX_ENQCMD        (1u << 29)
 #define CPUID_7_ECX_PKS           (1u << 31)
+#define CPUID_7_1_EAX_MSRLIST     (1u << 27) /* subleaf 1 */
 #define CPUID_7_EDX_UINTR         (1u << 5)
 #define CPUID_7_EDX_SRBDS_CTRL    (1u << 9)
 #define CPUID_7_EDX_MD_CLEAR      (1u << 10)
