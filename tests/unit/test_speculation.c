@@ -427,6 +427,17 @@ static void facts_are_read_only_where_they_are(void **state)
     assert_int_equal(m.beyond, 0);
 }
 
+static void threads_of_a_core_differ_in_the_lowest_bits(void **state)
+{
+    (void)state;
+    assert_true(spec_same_core(6, 7, 1));
+    assert_false(spec_same_core(5, 6, 1));
+    assert_false(spec_same_core(6, 7, 0)); /* one thread a core */
+    assert_true(spec_same_core(0x104, 0x107, 2));
+    assert_true(spec_same_core(5, 5, 0));
+    assert_false(spec_same_core(1, 2, 32));
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -511,6 +522,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(its_no_is_said_for_the_processor),
         cmocka_unit_test(cores_are_joined_to_what_both_can),
         cmocka_unit_test(facts_are_read_only_where_they_are),
+        cmocka_unit_test(threads_of_a_core_differ_in_the_lowest_bits),
         cmocka_unit_test(names),
     };
 

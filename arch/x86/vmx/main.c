@@ -46,6 +46,10 @@ HV_NORETURN void arch_core_main(unsigned index)
     const char *why;
 
     core_prepare(index);
+    if (index != 0 && vmx_spec_core_is_spare()) {
+        hv_cores[index].online = false;
+        core_report(CORE_PARKED, "another thread of its core runs guests (mitigations = full)");
+    }
     if (vmx_core_enable(&why) != HV_OK) {
         hv_cores[index].online = false;
         hv_error("core %u: %s", index, why);

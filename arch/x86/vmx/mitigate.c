@@ -52,19 +52,35 @@ void vmx_spec_core_share(void)
     spin_unlock(&machine.lock);
 }
 
-/* Do two of the machine's threads share a core? SDM "CPUID": leaf 0BH, bits 4-0 of EAX. */
-static bool cores_are_shared(void)
+/* Does a thread that was found earlier, and is not parked, share this one's core? SDM "CPUID": leaf
+ * 0BH. */
+static bool shares_a_core(unsigned index)
 {
     unsigned shift;
 
     if (cpuid(CPUID_LEAF_VENDOR, 0).eax < CPUID_LEAF_TOPOLOGY)
         return false;
     shift = cpuid(CPUID_LEAF_TOPOLOGY, 0).eax & 31;
+    for (unsigned i = 0; i < index; i++) {
+        const struct percpu *other = percpu_at(i);
+        if (__atomic_load_n(&other->state, __ATOMIC_ACQUIRE) != CORE_PARKED &&
+            spec_same_core(percpu_at(index)->apic_id, other->apic_id, shift))
+            return true;
+    }
+    return false;
+}
+
+bool vmx_spec_core_is_spare(void)
+{
+    return mode() == SPEC_FULL && shares_a_core(this_cpu()->index);
+}
+
+static bool cores_are_shared(void)
+{
     for (unsigned i = 0; i < percpu_count(); i++) {
-        for (unsigned j = 0; j < i; j++) {
-            if (percpu_at(i)->apic_id >> shift == percpu_at(j)->apic_id >> shift)
-                return true;
-        }
+        if (__atomic_load_n(&percpu_at(i)->state, __ATOMIC_ACQUIRE) != CORE_PARKED &&
+            shares_a_core(i))
+            return true;
     }
     return false;
 }

@@ -9,6 +9,8 @@
 
 struct vmx_vcpu;
 
+/* Is the core that asks to be left alone, since another thread of it runs guests? */
+bool vmx_spec_core_is_spare(void);
 /* Each core, while it starts: its facts are joined to the others'. */
 void vmx_spec_core_share(void);
 /* The boot core, once all have: decides for the machine. */

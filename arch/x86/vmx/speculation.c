@@ -198,7 +198,7 @@ static void decide_l1tf(struct decision *d)
                                                 "touched");
         if (d->f->smt)
             say(d, SPEC_ISSUE_L1TF, SPEC_VULNERABLE,
-                "L1D flushed at entry; but the sibling thread fills it: switch SMT off");
+                "L1D flushed at entry; but the sibling thread fills it");
     } else {
         say(d, SPEC_ISSUE_L1TF, SPEC_VULNERABLE, "microcode without L1D_FLUSH");
     }
@@ -213,7 +213,7 @@ static void say_verw(struct decision *d, enum spec_issue issue, bool works, cons
     act(d, issue, SPEC_ENTRY_VERW, "VERW at each entry");
     if (d->f->smt)
         say(d, issue, SPEC_VULNERABLE,
-            "VERW at entry; but the sibling thread shares the buffers: switch SMT off");
+            "VERW at entry; but the sibling thread shares the buffers");
 }
 
 /* Intel "Microarchitectural Data Sampling". */

@@ -29,7 +29,7 @@ struct spec_facts {
 enum spec_mode {
     SPEC_AUTO, /* what the processor needs */
     SPEC_OFF,  /* nothing */
-    SPEC_FULL, /* all that the processor has the means for, needed or not */
+    SPEC_FULL, /* all that the processor has the means for, needed or not; one thread of a core */
 };
 
 /* SPEC_ISSUE(NAME, "shown name") */
@@ -114,6 +114,13 @@ void spec_plan_make(const struct spec_facts *facts, enum spec_mode mode, struct 
 /* Narrows `common` to what it shares with another core of the machine: features both have, weaknesses
  * either has. `efficient` and `signature` stay those of `common`. */
 void spec_facts_join(struct spec_facts *common, const struct spec_facts *other);
+
+/* Two threads share a core if their APIC ids differ in the lowest `shift` bits only (CPUID leaf 0BH,
+ * subleaf 0, EAX). */
+static inline bool spec_same_core(uint32_t apic_id, uint32_t other, unsigned shift)
+{
+    return shift < 32 && apic_id >> shift == other >> shift;
+}
 
 /* The processor's line, "Skylake" and so on; "unknown" for one that is not listed. */
 const char *spec_processor_name(const struct spec_facts *facts);
