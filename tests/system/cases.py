@@ -179,6 +179,11 @@ for model in ("corei7_haswell_4770", "corei3_cnl", "corei7_icelake_u"):
 for cores in (2, 4):
     TESTS.append(Test(f"debian-cloud-{cores}-cores", debian(run="uname -a"), cpus=cores,
                       limit_s=400, expect=[BANNER, POWERED_OFF], long=cores == 4))
+# A processor without x2APIC mode and pages of 1 GB: cores are reached by the APIC's register page.
+TESTS.append(Test("selftest-no-x2apic", "console = serial\n[vm a]\nmemory = 32M\n"
+                  "kernel = selftest.elf\ncmdline = only=cpuid\n", cpus=2, limit_s=90,
+                  cpu_model="corei7_sandy_bridge_2600k",
+                  expect=[r"core 1 \(APIC id 1\): started", r"RESULT vm=a status=0"]))
 # The long matrix: every model with as many vCPUs as cores; Bochs runs all cores on one of ours.
 for model in ("corei7_haswell_4770", "corei7_skylake_x", "corei3_cnl", "corei7_icelake_u"):
     for cores in (2, 4):

@@ -569,6 +569,16 @@ static void test_dmar_and_strangers(void **state)
     struct acpi_host host = parse(true);
     assert_int_equal(host.dmar_address, dmar);
     assert_int_equal(host.dmar_bytes, 0x60);
+    assert_false(host.x2apic_opt_out);
+}
+
+static void test_dmar_flags(void **state)
+{
+    (void)state;
+    uint32_t dmar = table("DMAR", 48, 1, true);
+    at(dmar)[37] = 0x03; /* INTR_REMAP, X2APIC_OPT_OUT */
+    seal(dmar);
+    assert_true(parse(true).x2apic_opt_out);
 }
 
 static void test_root_with_too_many_entries(void **state)
@@ -745,6 +755,7 @@ int main(void)
         cmocka_unit_test_setup(test_spcr_on_pci, setup),
         cmocka_unit_test_setup(test_spcr_that_is_of_no_use, setup),
         cmocka_unit_test_setup(test_dmar_and_strangers, setup),
+        cmocka_unit_test_setup(test_dmar_flags, setup),
         cmocka_unit_test_setup(test_root_with_too_many_entries, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

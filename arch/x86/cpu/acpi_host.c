@@ -274,6 +274,9 @@ static void read_mcfg(struct parser *parser, const struct table *table)
     }
 }
 
+#define DMAR_FLAGS 37u
+#define DMAR_X2APIC_OPT_OUT (1u << 1)
+
 static void read_aml(struct parser *parser, const struct table *table)
 {
     struct acpi_host *host = parser->host;
@@ -300,6 +303,8 @@ static void read_table(struct parser *parser, const struct table *table)
     else if (signature_is(table, "DMAR") && !parser->host->dmar_address) {
         parser->host->dmar_address = table->address;
         parser->host->dmar_bytes = table->bytes;
+        parser->host->x2apic_opt_out =
+            table->bytes > DMAR_FLAGS && (table->data[DMAR_FLAGS] & DMAR_X2APIC_OPT_OUT);
     }
 }
 

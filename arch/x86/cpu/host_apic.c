@@ -9,6 +9,8 @@
 
 #include "hv/log.h"
 #include "hv/panic.h"
+#include "x86/acpi_host.h"
+#include "x86/apic_mode.h"
 #include "x86/cpuid.h"
 #include "x86/host_apic_regs.h"
 #include "x86/host_paging.h"
@@ -84,6 +86,19 @@ static void mask_firmware_8259s(void)
     out8(0xa1, 0xff);
 }
 
+static bool choose_x2apic(bool supported, uint64_t base)
+{
+    const struct acpi_host *acpi = acpi_host();
+    uint32_t highest = 0;
+
+    for (unsigned i = 0; i < acpi->core_count; i++)
+        highest = (uint32_t)hv_max_u64(highest, acpi->apic_ids[i]);
+    bool chosen = apic_mode_is_x2apic(supported, base, acpi->x2apic_opt_out, highest);
+    if (supported && !chosen)
+        hv_info("local APIC: firmware asks not to enter x2APIC mode (DMAR); it stays in xAPIC mode");
+    return chosen;
+}
+
 void host_apic_init(void)
 {
     struct cpuid_regs features = cpuid(CPUID_LEAF_FEATURES, 0);
@@ -97,7 +112,7 @@ void host_apic_init(void)
         x2apic = base & APIC_BASE_EXTD;
     } else {
         mask_8259s();
-        x2apic = features.ecx & CPUID_1_ECX_X2APIC;
+        x2apic = choose_x2apic(features.ecx & CPUID_1_ECX_X2APIC, base);
     }
     if (x2apic)
         return;
@@ -107,22 +122,17 @@ void host_apic_init(void)
         hv_panic("the local APIC's registers at %#llx cannot be mapped", (unsigned long long)base);
 }
 
-/* Brings IA32_APIC_BASE into the mode. From "disabled" the way to x2APIC is through xAPIC. */
+/* Brings IA32_APIC_BASE into the mode, and looks whether it got there. */
 static enum hv_err enter_mode(void)
 {
-    uint64_t base = rdmsr(MSR_IA32_APIC_BASE);
+    uint64_t base = rdmsr(MSR_IA32_APIC_BASE), writes[2];
+    unsigned count;
+    enum hv_err err = apic_mode_plan(base, x2apic, kept_is_on(), writes, &count);
 
-    if (!x2apic && (base & APIC_BASE_EXTD))
-        return HV_ERR_UNSUPPORTED; /* the way back is through "disabled", and may be locked */
-    if (kept_is_on() && (!(base & APIC_BASE_EN) || (x2apic && !(base & APIC_BASE_EXTD))))
-        return HV_ERR_UNSUPPORTED; /* there would be no way back */
-    if (!(base & APIC_BASE_EN)) {
-        base |= APIC_BASE_EN;
-        if (!wrmsr_safe(MSR_IA32_APIC_BASE, base))
-            return HV_ERR_UNSUPPORTED;
-    }
-    if (x2apic && !(base & APIC_BASE_EXTD))
-        if (!wrmsr_safe(MSR_IA32_APIC_BASE, base | APIC_BASE_EXTD))
+    if (err)
+        return err;
+    for (unsigned i = 0; i < count; i++)
+        if (!wrmsr_safe(MSR_IA32_APIC_BASE, writes[i]))
             return HV_ERR_UNSUPPORTED;
     base = rdmsr(MSR_IA32_APIC_BASE);
     if (!(base & APIC_BASE_EN) || (x2apic && !(base & APIC_BASE_EXTD)))

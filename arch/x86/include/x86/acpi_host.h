@@ -85,6 +85,7 @@ struct acpi_host {
 
     uint64_t dmar_address; /* 0: none; checked, for the IOMMU code to read */
     uint32_t dmar_bytes;
+    bool x2apic_opt_out;   /* DMAR: firmware asks not to enter x2APIC mode */
 };
 
 /* How the parser reaches physical memory: a pointer to `bytes` readable bytes, or NULL. What was
