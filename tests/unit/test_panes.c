@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hv/drv_panes.h"
+#include "hv/report_text.h"
 
 #define COLUMNS 64
 #define ROWS 40
@@ -222,6 +224,59 @@ static void test_panic_on_a_large_screen(void **state)
     free(large);
 }
 
+/* --- what a camera would read --- */
+
+/* A report of the greatest length, on a screen of this size, read by a reader that is not ours. */
+static void read_code(uint32_t width, uint32_t height)
+{
+    uint32_t *large = calloc((size_t)width * height, 4);
+    const struct boot_framebuffer buffer = { (uintptr_t)large, (uint64_t)width * height * 4, width,
+                                             height, width * 4, BOOT_PIXEL_RGBX };
+    const struct panes_env env = { take, name, NULL };
+    char path[] = "/tmp/trapline-panes-XXXXXX", command[100];
+    char text[REPORT_TEXT_BYTES + 1], read[REPORT_TEXT_BYTES + 3];
+    FILE *file = fdopen(mkstemp(path), "w");
+    size_t n;
+
+    assert_non_null(file);
+    for (unsigned i = 0; i < REPORT_TEXT_BYTES; i++)
+        text[i] = "called from run_exit+0x1f (text+0x5a78b)\n"[i % 41];
+    text[REPORT_TEXT_BYTES] = '\0';
+    assert_true(start(9, ROWS));
+    assert_true(panes_init(&panes, &buffer, &font, &env));
+    panes_panic(&panes);
+    panes_show_code(&panes, text, REPORT_TEXT_BYTES);
+    fprintf(file, "P5 %u %u 255\n", width, height);
+    for (size_t i = 0; i < (size_t)width * height; i++)
+        fputc((int)(large[i] & 0xff), file);
+    fclose(file);
+    free(large);
+    snprintf(command, sizeof(command), "zbarimg -q --raw --nodbus %s", path);
+    file = popen(command, "r");
+    assert_non_null(file);
+    n = fread(read, 1, sizeof(read), file);
+    pclose(file);
+    unlink(path);
+    assert_int_equal(n, REPORT_TEXT_BYTES + 1); /* and a line end */
+    assert_memory_equal(read, text, REPORT_TEXT_BYTES);
+}
+
+static void test_the_code_is_read_on_screens_of_all_sizes(void **state)
+{
+    static const uint32_t sizes[][2] = { { 640, 480 },   { 800, 600 },   { 1024, 768 }, { 1280, 800 },
+                                         { 1366, 768 }, { 1920, 1080 }, { 3840, 2160 } };
+
+    (void)state;
+    if (system("command -v zbarimg >/dev/null") != 0) {
+        print_message("zbarimg is not installed: nothing was read back\n");
+        skip();
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        read_code(sizes[i][0], sizes[i][1]);
+        forget(NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +286,7 @@ int main(void)
         cmocka_unit_test_teardown(test_without_memory, forget),
         cmocka_unit_test_teardown(test_panic, forget),
         cmocka_unit_test_teardown(test_panic_on_a_large_screen, forget),
+        cmocka_unit_test_teardown(test_the_code_is_read_on_screens_of_all_sizes, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,20 +63,27 @@ void machine_give_console(struct vm *vm)
     input.count = 0;
 }
 
-/* Who types in a guest's pane types into that guest. */
-static void follow_pane(unsigned pane)
+/* Who types in a guest's pane types into that guest. False: it has ended. */
+static bool follow_pane(unsigned pane)
 {
-    for (unsigned i = 0; i < vm_count() && pane >= CONSOLE_PANE_GUEST; i++) {
+    if (pane < CONSOLE_PANE_GUEST)
+        return true;
+    for (unsigned i = 0; i < vm_count(); i++) {
         struct vm *vm = vm_at(i);
-        if (platform_console_pane(vm) == pane && vm != machine_console_owner())
+        if (platform_console_pane(vm) != pane || vm_phase(vm) != VM_RUNNING)
+            continue;
+        if (vm != machine_console_owner())
             machine_give_console(vm);
+        return true;
     }
+    return false;
 }
 
 static void take_key(uint8_t byte, unsigned pane)
 {
-    follow_pane(pane);
-    if (!operator_key(byte, pane) && input.count < sizeof(input.waiting))
+    bool guest_listens = follow_pane(pane);
+
+    if (!operator_key(byte, pane) && guest_listens && input.count < sizeof(input.waiting))
         input.waiting[input.count++] = byte;
 }
 
