@@ -60,6 +60,10 @@ TESTS = [
     selftest("-1-vcpu"),
     selftest("-2-vcpus-on-1-core", vcpus=2, cpus=1),
     selftest("-2-vcpus-on-2-cores", vcpus=2, cpus=2, limit_s=300),
+    # Both on one core, and the other one never gives it up: a timer that ends a HLT takes it back.
+    Test("hlt-beside-a-guest-that-spins",
+         config(bad("spin"), vm("good", "selftest.elf", "quiet=1 only=x2apic")),
+         expect=[r"\[good\] \d+ passed, 0 failed"], until=r"RESULT vm=good status=0", limit_s=40),
     selftest("-4-vcpus-on-2-cores", vcpus=4, cpus=2, limit_s=400, long=True),
     # All measures that there are, on a processor that has the registers for them.
     Test("selftest-mitigations-full",

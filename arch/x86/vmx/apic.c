@@ -59,6 +59,16 @@ void arch_vcpu_thaw(struct vcpu *vcpu, uint64_t ticks)
     v->apic_timer_waits = false;
 }
 
+/* Nothing to do for the vCPU that this core is running: it looks before it enters again. */
+static void env_kick(void *context)
+{
+    struct vmx_vcpu *v = context;
+
+    if (v->vcpu.core == arch_this_core() && v->core->last == &v->vcpu)
+        return;
+    vcpu_wake(&v->vcpu);
+}
+
 static void apic_timer_fire(struct tq_timer *timer, uint64_t now_tsc)
 {
     struct vmx_vcpu *v = HV_CONTAINER_OF(timer, struct vmx_vcpu, apic_timer);
@@ -66,6 +76,7 @@ static void apic_timer_fire(struct tq_timer *timer, uint64_t now_tsc)
     (void)now_tsc;
     v->apic_timer_fires++;
     lapic_timer_fired(v->lapic);
+    env_kick(v); /* another vCPU may have the core, for as long as nobody else wants it */
     if (v->apicv)
         v->attention |= VMX_ATTENTION_APICV;
 }
@@ -83,16 +94,6 @@ static void env_eoi(void *context, uint8_t vector)
     struct vmx_vcpu *v = context;
 
     platform_eoi(v->vcpu.vm, vector);
-}
-
-/* Nothing to do for the vCPU that this core is running: it looks before it enters again. */
-static void env_kick(void *context)
-{
-    struct vmx_vcpu *v = context;
-
-    if (v->vcpu.core == arch_this_core() && v->core->last == &v->vcpu)
-        return;
-    vcpu_wake(&v->vcpu);
 }
 
 static bool env_post_fixed(void *context, uint8_t vector)
