@@ -96,9 +96,9 @@ TESTS = [
                  BACK, r"Written: \\trapline\\log\.txt",
                  BACK, r"log\.txt could not be written: ",
                  BACK, r"Written: \\trapline\\log\.txt"]),
-    # Twice from one image, on two cores: the second run begins as the first one did.
-    Test("keep-from-a-menu", "menu = 0\n[menu Guest]\nconfig = guest.cfg\n", limit_s=160, cpus=2,
-         files={"guest.cfg": selftest(vcpus=2).encode()}, volume=log_is_there,
+    # Twice from one image: the second run begins as the first one did.
+    Test("keep-from-a-menu", "menu = 0\n[menu Guest]\nconfig = guest.cfg\n", limit_s=160,
+         files={"guest.cfg": selftest().encode()}, volume=log_is_there,
          dialogue=[(r"> 1  Guest", "\r"), (r"RESULT vm=a status=0(?s:.*)Press a key to go on", " "),
                    (r"> 1  Guest", "\r"), (r"RESULT vm=a status=0(?s:.*)Press a key to go on", " "),
                    (r"> 1  Guest", "\x1b"), (r"Shell> ", OFF)],
