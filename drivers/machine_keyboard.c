@@ -28,6 +28,26 @@ struct search {
     unsigned left_out;
 };
 
+/* The chip sets that have an EHCI beside their xHCI: ports are the EHCI's until they are switched,
+ * and firmware without an xHCI driver does not. The masks say which ports can be.
+ * Intel 7 Series Chipset Family PCH datasheet "XUSB2PR", "XUSB2PRM". */
+#define VENDOR_INTEL 0x8086
+#define INTEL_PORT_ROUTING 0xd0
+#define INTEL_PORT_ROUTING_MASK 0xd4
+
+static void route_ports(const struct hv_pci *pci, const struct pci_function *function)
+{
+    static const uint16_t models[] = { 0x1e31, 0x8c31, 0x9c31, 0x8cb1, 0x9cb1 };
+
+    for (unsigned i = 0; i < HV_ARRAY_COUNT(models) && function->vendor == VENDOR_INTEL; i++) {
+        if (function->device != models[i])
+            continue;
+        uint32_t ports = pci->read(pci->ctx, function->at, INTEL_PORT_ROUTING_MASK);
+        uint32_t routed = pci->read(pci->ctx, function->at, INTEL_PORT_ROUTING);
+        pci->write(pci->ctx, function->at, INTEL_PORT_ROUTING, routed | ports);
+    }
+}
+
 static void start_controller(const struct console_hardware *hardware,
                              const struct pci_function *function)
 {
@@ -44,6 +64,7 @@ static void start_controller(const struct console_hardware *hardware,
         why = "its registers cannot be mapped";
     else {
         pci_enable(hardware->pci, at, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+        route_ports(hardware->pci, function);
         why = xhci_start(&usb.controllers[usb.count], access, bar.address, bar.bytes,
                          hardware->memory);
     }

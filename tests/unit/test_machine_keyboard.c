@@ -20,6 +20,7 @@ static struct boot_info info;
 static bool screen_there, maps;
 static char logged[4096];
 static unsigned pci_reads;
+static uint32_t routing = 0x00000001;
 /* What stands at 0:1.0 and the devices after it. */
 static struct { uint32_t class; uint32_t bar; uint32_t command; bool sizing; } functions[8];
 
@@ -86,13 +87,17 @@ static uint32_t pci_register_read(void *ctx, struct pci_address at, unsigned off
         return UINT32_MAX;
     switch (offset) {
     case 0x00:
-        return 0x00021b36;
+        return i == 2 ? 0x1e318086 : 0x00021b36;
     case 0x04:
         return functions[i].command;
     case 0x08:
         return functions[i].class << 8;
     case 0x10:
         return functions[i].sizing ? ~(XHC_BYTES - 1) : functions[i].bar;
+    case 0xd0:
+        return routing;
+    case 0xd4:
+        return i == 2 ? 0x0000000e : 0;
     default:
         return 0;
     }
@@ -107,6 +112,8 @@ static void pci_register_write(void *ctx, struct pci_address at, unsigned offset
         return;
     if (offset == 0x04)
         functions[i].command = value & 0xffff;
+    if (offset == 0xd0)
+        routing = value;
     if (offset == 0x10)
         functions[i].sizing = value == UINT32_MAX;
 }
@@ -162,6 +169,7 @@ static void test_what_is_found(void **state)
                                 "USB: 1 controller; keyboards come as they are found; ");
     assert_int_equal(functions[2].command & 6, 6);
     assert_int_equal(functions[0].command, 0);
+    assert_int_equal(routing, 0x0000000f); /* of a chip set that has an EHCI too */
     logged[0] = 0;
     for (unsigned i = 0; i < 100; i++) {
         h.now_us += 20000;
