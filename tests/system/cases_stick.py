@@ -71,6 +71,11 @@ def break_chain(name):
     return change
 
 
+def make_usb(image):
+    """The image of `make usb`: a GPT, the menu, and what its entries need."""
+    call(os.path.join(TOP, "tools", "usb"), "--kernel", "cloud", "--output", image)
+
+
 def pull(folder):
     """The stick leaves its socket."""
     with socket.socket(socket.AF_UNIX) as monitor:
@@ -89,6 +94,13 @@ TESTS = [
          expect=[PAGE, r"Secure Boot +on, and it has accepted this image", BACK]),
     Test("stick-usb", PREFLIGHT, host="tcg", limit_s=40, arguments=["--stick"], until=BACK,
          expect=[PAGE, BACK], reject=[NOT_WRITTEN]),
+    Test("stick-of-make-usb", PREFLIGHT, host="tcg", limit_s=40, image=make_usb, status=NO_RESULT,
+         arguments=["--stick"],
+         dialogue=[(r"> 1  This machine inside Trapline", "4"),
+                   (r"> 4  Check this machine, start nothing", "\r"),
+                   (PAGE, ""), (r"Press a key to go on, to the menu", " "),
+                   (r"> 4  Check this machine, start nothing", "\x1b"),
+                   (r"Shell> ", "reset -s\r")]),
     Test("stick-read-only", menu("a.cfg"), files={"a.cfg": PREFLIGHT.encode()}, host="tcg",
          limit_s=40, arguments=["--read-only"], status=NO_RESULT,
          dialogue=[(r"> 1  Entry a\.cfg", "\r"),
