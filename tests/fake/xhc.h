@@ -78,7 +78,8 @@ struct xhc {
     bool bios_owned, bios_is_deaf, no_protocols;
     bool gone, never_halts, never_ready, never_runs, deaf_to_commands, no_slots, pages_of_8k;
     unsigned bad_slot;
-    bool resets_never_end, nobody_after_reset;
+    bool resets_never_end, nobody_after_reset, powered;
+    const uint32_t *extended; /* capabilities instead of its own, 16 dwords; NULL: none */
     /* The request, or command, of this number fails (from 1; 0: none). */
     unsigned stalled_request, lost_request, failed_command;
     unsigned requests, commands;
@@ -157,15 +158,22 @@ static inline void xhc_port_event(struct xhc *h, unsigned port)
 /* Puts the next report of a device into its next buffer, if it has both. */
 static inline void xhc_send_reports(struct xhc *h, struct xhc_device *d);
 
+/* A bit for the hub, and one for each port. */
+static inline uint8_t xhc_hub_bytes(const struct xhc_device *hub)
+{
+    return (uint8_t)(hub->ports / 8 + 1);
+}
+
 static inline void xhc_hub_changed(struct xhc *h, struct xhc_device *hub)
 {
-    uint8_t bits = 0;
-    for (unsigned i = 1; i <= hub->ports && i < 8; i++)
-        bits |= (uint8_t)((hub->port_status[i] >> 16 ? 1u : 0) << i);
+    uint16_t bits = 0;
+    for (unsigned i = 1; i <= hub->ports; i++)
+        bits |= (uint16_t)((hub->port_status[i] >> 16 ? 1u : 0) << i);
     if (!bits || !hub->configured)
         return;
     memset(hub->reports[0], 0, 8);
-    hub->reports[0][0] = bits;
+    hub->reports[0][0] = (uint8_t)bits;
+    hub->reports[0][1] = (uint8_t)(bits >> 8);
     hub->report_count = 1;
     xhc_send_reports(h, hub);
 }
@@ -208,7 +216,7 @@ static inline void xhc_send_reports(struct xhc *h, struct xhc_device *d)
         return;
     while (d->report_count && xhc_fetch(h, &slot->reports, &slot->reports_cycle, trb, &where)) {
         uint32_t room = (uint32_t)trb[1] & 0x1ffff;
-        uint32_t bytes = d->kind == XHC_HUB ? 1 : 8;
+        uint32_t bytes = d->kind == XHC_HUB ? xhc_hub_bytes(d) : 8;
         uint32_t code = d->babbles ? 3 : room > bytes ? 13 : 1;
         assert_int_equal((uint32_t)(trb[1] >> 32) >> 10 & 0x3f, 1); /* a normal TRB */
         assert_true((uint32_t)(trb[1] >> 32) & 0x20);
@@ -236,7 +244,7 @@ static inline bool xhc_descriptor(struct xhc_device *d, uint16_t value, uint16_t
         9, 4, 1, 1, 0, 3, 1, 1, 0,
     };
     uint8_t hub[] = { 9, 2, 25, 0, 1, 1, 0, 0xe0, 0, 9, 4, 0, 0, 1, 9, 0, 0, 0,
-                      7, 5, 0x81, 3, 1, 0, 12 };
+                      7, 5, 0x81, 3, xhc_hub_bytes(d), 0, 12 };
     uint8_t other[] = { 9, 2, 25, 0, 1, 1, 0, 0x80, 0, 9, 4, 0, 0, 1, 8, 6, 80, 0,
                         7, 5, 0x81, 2, 64, 0, 0 };
     const uint8_t *from = value >> 8 == 1 ? device
@@ -468,7 +476,8 @@ static inline unsigned xhc_configure(struct xhc *h, unsigned number, uint64_t in
     assert_int_equal(slot_context[0] >> 27, dci);
     assert_int_equal(dci, slot->device->kind == XHC_HUB ? 3 : 5);
     assert_int_equal(endpoint[1] >> 3 & 7, 7);
-    assert_int_equal(endpoint[1] >> 16, slot->device->kind == XHC_HUB ? 1 : 8);
+    assert_int_equal(endpoint[1] >> 16,
+                     slot->device->kind == XHC_HUB ? xhc_hub_bytes(slot->device) : 8);
     /* bInterval is 10 frames, or 2 to the 11th microframes of a hub at high speed. */
     assert_int_equal(endpoint[0] >> 16 & 0xff,
                      slot->device->speed == XHC_HIGH ? slot->device->kind == XHC_HUB ? 11 : 9 : 6);
@@ -586,7 +595,8 @@ static inline void xhc_reset(struct xhc *h)
     h->crcr = h->dcbaap = h->erstba = h->erdp = h->config = h->erstsz = 0;
     memset(h->slot, 0, sizeof(h->slot));
     for (unsigned i = 1; i <= h->ports; i++)
-        h->portsc[i] = h->roots[i] && h->roots[i]->plugged ? 0x00020001 : 0;
+        h->portsc[i] = (h->roots[i] && h->roots[i]->plugged ? 0x00020001u : 0) |
+                       (h->powered ? 0x200u : 0);
 }
 
 static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
@@ -623,6 +633,8 @@ static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
 
 static inline uint32_t xhc_extended_read(struct xhc *h, uint32_t offset)
 {
+    if (h->extended)
+        return offset < 64 ? h->extended[offset / 4] : 0;
     switch (offset) {
     case 0x00:
         return h->legacy | 0x00000401; /* the next one is 16 bytes on */

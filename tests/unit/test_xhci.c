@@ -206,6 +206,10 @@ static void test_five_hubs_in_a_row(void **state)
     run_ms(20000);
     assert_int_equal(xhci_keyboards(&x), 1);
     assert_int_equal(h.slot[k.slot].route, 0x3ffff);
+    struct xhc_device late = keyboard(XHC_LOW); /* whose change stands in the report's second byte */
+    xhc_plug(&h, &late, &hubs[0], 12);
+    run_ms(2000);
+    assert_int_equal(xhci_keyboards(&x), 2);
     assert_int_equal(hubs[5].slot, 0); /* the sixth can't have anything behind it */
     assert_false(xhci_is_busy(&x));
 }
@@ -296,6 +300,52 @@ static void test_no_protocols(void **state)
     assert_null(start());
     run_ms(2000);
     assert_int_equal(xhci_keyboards(&x), 1);
+}
+
+static void test_capabilities_that_lie(void **state)
+{
+    (void)state;
+    static const struct { uint32_t dwords[16]; unsigned keyboards; } cases[] = {
+        { { UINT32_MAX }, 1 },                             /* nothing there */
+        { { 0x00000001, UINT32_MAX }, 1 },                 /* legacy alone, SMIs and all */
+        { { 0x02000002, 0, 0x00000800 }, 0 },              /* ports from 0 on */
+        { { 0x02000002, 0, 0x0000ff01 }, 1 },              /* more ports than there are */
+        { { 0x03000002, 0, 0x00000801 }, 0 },              /* all of them USB 3 */
+        { { 0x02000402, 0, 0x00000101, 0, 0x02000002, 0, 0x00000102 }, 1 },
+        { { 0x0000ff0a }, 1 },                             /* far away */
+        { { 0x0000040a, 0, 0, 0, 0x0000040a, 0, 0, 0, 0x0000040a, 0, 0, 0, 0x0000ff0a }, 1 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct xhc_device k = keyboard(XHC_LOW);
+        setup(NULL);
+        h.extended = cases[i].dwords;
+        h.powered = i % 2;
+        xhc_plug(&h, &k, NULL, 2);
+        assert_null(start());
+        run_ms(2000);
+        assert_int_equal(xhci_keyboards(&x), cases[i].keyboards);
+    }
+}
+
+/* A report that is said to be longer than its buffer, or that comes from a wrong place. */
+static void test_reports_that_lie(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct xhc_device k = keyboard(XHC_LOW);
+        setup(NULL);
+        xhc_plug(&h, &k, NULL, 2);
+        assert_null(start());
+        run_ms(2000);
+        const struct xhci_device *d = &x.devices[k.slot];
+        uint64_t next = (uint64_t)d->reports.trbs;
+        xhc_event(&h, i == 1 ? next + 16 : next, (i == 2 ? 6u : 13u) << 24 | (i == 0 ? 9 : 8),
+                  32u << 10 | 5u << 16 | (uint32_t)k.slot << 24);
+        run_ms(100);
+        assert_int_equal(xhci_keyboards(&x), 0);
+        run_ms(2000); /* it is set up anew */
+        assert_int_equal(xhci_keyboards(&x), 1);
+    }
 }
 
 static void test_firmware_lets_go(void **state)
@@ -635,6 +685,8 @@ int main(void)
         cmocka_unit_test_setup(test_pulled_at_any_moment, setup),
         cmocka_unit_test_setup(test_others_are_left_alone, setup),
         cmocka_unit_test_setup(test_no_protocols, setup),
+        cmocka_unit_test_setup(test_capabilities_that_lie, setup),
+        cmocka_unit_test_setup(test_reports_that_lie, setup),
         cmocka_unit_test_setup(test_firmware_lets_go, setup),
         cmocka_unit_test_setup(test_scratchpads, setup),
         cmocka_unit_test_setup(test_controllers_that_do_not_start, setup),
