@@ -57,6 +57,16 @@ static void test_what_does_not_fit_is_said_once(void **state)
     assert_int_equal(room[100], 'x');
 }
 
+static void test_a_line_longer_than_the_room(void **state)
+{
+    static char room[100], line[200];
+    size_t bytes;
+    (void)state;
+    report_start(room, sizeof(room));
+    report_line(line, sizeof(line));
+    assert_memory_equal(report_text(&bytes), "(the report is cut here", 23);
+}
+
 static void test_a_room_too_small_for_anything_keeps_nothing(void **state)
 {
     char room[8];
@@ -72,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_are_shown_and_only_then_kept),
         cmocka_unit_test(test_what_does_not_fit_is_said_once),
+        cmocka_unit_test(test_a_line_longer_than_the_room),
         cmocka_unit_test(test_a_room_too_small_for_anything_keeps_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
