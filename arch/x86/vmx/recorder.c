@@ -113,8 +113,9 @@ ALWAYS_INLINE void before(struct vmx_recorder *recorder, struct vmx_vcpu *v, con
 ALWAYS_INLINE void after(struct vmx_recorder *recorder, struct vmx_vcpu *v, unsigned answer,
                          const bool stats, const bool ring)
 {
-    uint64_t ticks = rdtsc() - recorder->begin_tsc;
+    uint64_t end = rdtsc(), ticks = end - recorder->begin_tsc;
 
+    recorder->end_tsc = end;
     if (stats)
         vmx_stats_add(&recorder->stats->row[v->exit.reason], ticks);
     if (ring) {
@@ -279,14 +280,17 @@ static void log_line(void *context, const char *line)
     hv_info("%s", line);
 }
 
-/* What handlers took of the time since the VM's start, in hundredths of a percent. */
-static void log_share(const struct vmx_vcpu *v, uint64_t ticks)
+/* What handlers, and what is done between them and the next entry, took of the time since the VM's
+ * start. Not in it: saving and loading registers. */
+static void log_share(const struct vmx_vcpu *v, uint64_t handlers)
 {
     uint64_t since = rdtsc() - v->vm->start_tsc;
-    uint64_t share = hv_mul_div_u64(ticks, 10000, since + !since);
+    uint64_t between = v->recorder.between_ticks;
+    uint64_t share = hv_mul_div_u64(handlers + between, 10000, since + !since);
 
-    hv_info("ROOT vm=%s vcpu=%u ticks=%llu of=%llu percent=%llu.%02llu", v->vcpu.vm->config->name,
-            v->vcpu.index, (unsigned long long)ticks, (unsigned long long)since,
+    hv_info("ROOT vm=%s vcpu=%u handlers=%llu between=%llu of=%llu percent=%llu.%02llu",
+            v->vcpu.vm->config->name, v->vcpu.index, (unsigned long long)handlers,
+            (unsigned long long)between, (unsigned long long)since,
             (unsigned long long)(share / 100), (unsigned long long)(share % 100));
 }
 

@@ -166,6 +166,16 @@ unsigned vmx_exit_go_on(struct vmx_vcpu *v)
     return run_ready_slow(v);
 }
 
+/* Accounting counts this, too: timers that fire, events that are prepared. */
+static COLD unsigned observed_next(struct vmx_vcpu *v, unsigned next)
+{
+    if (next == VCPU_RUN)
+        next = run_ready(v);
+    if (v->recorder.what & VMX_RECORD_TICKS)
+        v->recorder.between_ticks += rdtsc() - v->recorder.end_tsc;
+    return next;
+}
+
 /* --- dispatch --- */
 
 /* A vCPU with handlers of its own: no path that has to be short. Such a guest is the machine, so
@@ -209,8 +219,7 @@ static COLD unsigned exit_by_table(struct vmx_vcpu *v, unsigned needs, unsigned 
         observers_before(v);                                                                       \
         unsigned answer = answer_##name(v);                                                        \
         observers_after(v, answer);                                                                \
-        unsigned next = answer & EXIT_ANSWER_NEXT_MASK;                                            \
-        return next == VCPU_RUN ? run_ready(v) : next;                                             \
+        return observed_next(v, answer & EXIT_ANSWER_NEXT_MASK);                                   \
     }                                                                                              \
     static COLD unsigned tabled_##name(struct vmx_vcpu *v)                                         \
     {                                                                                              \

@@ -158,6 +158,8 @@ struct vmx_recorder {
     struct vmx_observer observer;
     unsigned what;             /* VMX_RECORD_ that are on */
     uint64_t begin_tsc;        /* of the exit that is being handled */
+    uint64_t end_tsc;          /* when its handler was through */
+    uint64_t between_ticks;    /* from there to the next entry, of all exits */
     struct vmx_stats *stats;   /* NULL: was never on */
     struct vmx_trace trace;
 };
