@@ -111,6 +111,11 @@ static void judge_gate(const struct preflight_facts *facts, struct preflight_rep
     }
 }
 
+static bool is_thin(const struct preflight_facts *facts)
+{
+    return facts->config && facts->config->mode == CONFIG_MODE_THIN;
+}
+
 static void judge_cores(const struct preflight_facts *facts, struct preflight_report *report)
 {
     unsigned bad = 0;
@@ -131,10 +136,11 @@ static void judge_cores(const struct preflight_facts *facts, struct preflight_re
     else if (bad == 0)
         say(report, PREFLIGHT_FINE, "cores", "%u, each with VT-x on or unlocked",
             facts->core_count);
+    /* Thin mode takes a machine whole: a core beside it would see what is hidden. */
     if (bad > 0)
-        say(report, PREFLIGHT_DEGRADED, "cores",
-            "%u of %u can't use VT-x (the first has APIC id %u) and will be parked", bad,
-            facts->core_count, first_bad);
+        say(report, is_thin(facts) ? PREFLIGHT_STOPS : PREFLIGHT_DEGRADED, "cores",
+            "%u of %u can't use VT-x (the first has APIC id %u) and %s", bad, facts->core_count,
+            first_bad, is_thin(facts) ? "thin mode needs all of them" : "will be parked");
 }
 
 /* A hybrid machine runs with what all its cores can do. */
@@ -196,11 +202,6 @@ static void judge_needs(const struct vmx_caps *caps, struct preflight_report *re
                 "guests start in real mode, as on a machine",
                 "unrestricted guest is absent: guests can't start in real mode (processors before "
                 "Westmere, 2010, and some hypervisors below lack it)");
-}
-
-static bool is_thin(const struct preflight_facts *facts)
-{
-    return facts->config && facts->config->mode == CONFIG_MODE_THIN;
 }
 
 /* The same function decides when a guest is made: what it would refuse then is said now. */

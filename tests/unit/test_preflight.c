@@ -162,6 +162,31 @@ static void test_other_cores(void **state)
     only(&f, PREFLIGHT_DEGRADED, "cores");
 }
 
+static void test_thin_mode_takes_all_cores_or_none(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    config.mode = CONFIG_MODE_THIN;
+    config.vm_count = 0;
+    decide(&f);
+    assert_int_equal(report.stops, 0);
+    assert_non_null(strstr(line("configuration"), "thin mode"));
+    f.core_count = f.enabled_count = 4;
+    cores[3].vmx = false;
+    assert_non_null(strstr(only(&f, PREFLIGHT_STOPS, "cores")->text, "thin mode needs all"));
+}
+
+/* The guests' memory is not asked for where no guest is made. */
+static void test_thin_mode_needs_little_memory(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    config.mode = CONFIG_MODE_THIN;
+    config.vms[0].memory_bytes = 64 * GB;
+    decide(&f);
+    assert_int_equal(report.stops, 0);
+}
+
 static void test_a_hybrid_machine_has_what_all_cores_have(void **state)
 {
     (void)state;
@@ -502,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_no_vtx),
         cmocka_unit_test(test_feature_control),
         cmocka_unit_test(test_other_cores),
+        cmocka_unit_test(test_thin_mode_takes_all_cores_or_none),
+        cmocka_unit_test(test_thin_mode_needs_little_memory),
         cmocka_unit_test(test_a_hybrid_machine_has_what_all_cores_have),
         cmocka_unit_test(test_every_profile_is_judged_as_the_policy_does),
         cmocka_unit_test(test_what_stops),

@@ -190,6 +190,33 @@ static void guest_interrupts_leave_the_core_to_the_guest(void **state)
     assert_false(c.cpu2 & CPU2_USE_TSC_SCALING);
 }
 
+/* Whatever a processor can leave to the guest, it leaves to it. */
+static void thin_leaves_everything_to_the_guest(void **state)
+{
+    (void)state;
+    const char *const names[] = { "Skylake-X", "Haswell" };
+    for (unsigned i = 0; i < 2; i++) {
+        struct vmx_caps caps = vmx_profile_caps(names[i]);
+        struct vm_policy policy = vm_policy_thin();
+        struct vmx_controls c = translate(&policy, &caps);
+        assert_false(c.pin & (PIN_EXTERNAL_INTERRUPT_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS |
+                              PIN_ACTIVATE_PREEMPTION_TIMER));
+        assert_false(c.cpu & (CPU_HLT_EXITING | CPU_MWAIT_EXITING | CPU_MONITOR_EXITING |
+                              CPU_RDPMC_EXITING | CPU_RDTSC_EXITING | CPU_CR3_LOAD_EXITING |
+                              CPU_CR8_LOAD_EXITING | CPU_MOV_DR_EXITING | CPU_USE_IO_BITMAPS |
+                              CPU_UNCONDITIONAL_IO_EXITING | CPU_USE_TSC_OFFSETTING));
+        assert_true(c.cpu & CPU_USE_MSR_BITMAPS);
+        assert_false(c.cpu2 & (CPU2_WBINVD_EXITING | CPU2_DESCRIPTOR_TABLE_EXITING |
+                               CPU2_ENABLE_ENCLS_EXITING));
+        assert_true(c.cpu2 & CPU2_UNRESTRICTED_GUEST);
+        assert_int_equal(c.exception_bitmap, 0);
+        assert_true(c.cr4_mask & CR4_VMXE);
+        assert_true(c.cr4_mask & CR4_SMXE);
+        assert_false(c.cr4_mask & (CR4_MCE | CR4_PAE | CR4_OSXSAVE | CR4_PGE | CR4_SMEP));
+        assert_false(c.cr0_mask & (CR0_PG | CR0_PE | CR0_WP | CR0_TS));
+    }
+}
+
 static void requirement_names_what_is_missing(void **state)
 {
     (void)state;
@@ -539,6 +566,7 @@ int main(void)
         cmocka_unit_test(default_on_skylake_has_few_exits),
         cmocka_unit_test(control_registers),
         cmocka_unit_test(guest_interrupts_leave_the_core_to_the_guest),
+        cmocka_unit_test(thin_leaves_everything_to_the_guest),
         cmocka_unit_test(requirement_names_what_is_missing),
         cmocka_unit_test(a_wish_of_several_controls_is_granted_whole_or_not),
         cmocka_unit_test(forbidding_what_the_processor_insists_on),
