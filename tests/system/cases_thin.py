@@ -62,6 +62,12 @@ TESTS = [
          expect=[r"^EXITS all=", r"The exits of the last start are in"],
          volume=lambda image: file_has(image, "trapline/thin.txt",
                                        [r"^core 0  CPUID +\d{3,}", r"the last exits"])),
+    # NMIs that come while exits are handled reach the guest, each once.
+    Test("thin-debian-nmi", linux("taskset 2 thin-probe spin & sleep 1; i=0; "
+                                  "while [ $i -lt 40 ]; do echo l >/proc/sysrq-trigger; "
+                                  "i=$((i + 1)); done; grep NMI: /proc/interrupts; trapctl"),
+         cpus=2, limit_s=600, until=DONE_SEEN, long=True, needs="bochs-3",
+         expect=[r"^Thin mode: 2 cores; ", r"NMI: +0 +40 ", r"^1 +CPUID +\d{4,}"]),
     # Cores that go and come, a way out on all of them, and a reset.
     Test("thin-debian-smp", linux("cd /sys/devices/system/cpu; echo 0 >cpu1/online; "
                                   "echo 1 >cpu1/online; cat online; trapctl; trapctl off; "
