@@ -32,6 +32,9 @@ struct fake_volume {
     unsigned writes_before_fault;
     EFI_STATUS info_status;    /* of GetInfo */
     unsigned folders_made;
+    EFI_STATUS read_status;    /* of Read, once `reads_before_fault` have been done */
+    unsigned reads_before_fault, reads;
+    uint64_t claimed_bytes;    /* what GetInfo says instead of the truth; 0: the truth */
     bool short_writes;         /* a full volume says so by a count, not by a status */
     unsigned open_handles;
     unsigned writes;
@@ -70,7 +73,11 @@ static inline EFI_STATUS EFIAPI fake_delete(EFI_FILE_PROTOCOL *self)
 static inline EFI_STATUS EFIAPI fake_read(EFI_FILE_PROTOCOL *self, UINTN *bytes, VOID *to)
 {
     struct fake_handle *handle = (struct fake_handle *)self;
+    struct fake_volume *volume = handle->volume;
     size_t left = handle->file->bytes - handle->position;
+    if (volume->read_status != EFI_SUCCESS && volume->reads >= volume->reads_before_fault)
+        return volume->read_status;
+    volume->reads++;
     if (*bytes > left)
         *bytes = left;
     memcpy(to, handle->file->data + handle->position, *bytes);
@@ -113,21 +120,41 @@ static inline EFI_STATUS EFIAPI fake_flush(EFI_FILE_PROTOCOL *self)
     return ((struct fake_handle *)self)->volume->flush_status;
 }
 
-/* Only that of the file system. */
-static inline EFI_STATUS EFIAPI fake_get_info(EFI_FILE_PROTOCOL *self, EFI_GUID *guid, UINTN *bytes,
-                                              VOID *to)
+static inline EFI_STATUS fake_file_info(const struct fake_handle *handle, UINTN bytes, VOID *to)
 {
-    const struct fake_volume *volume = ((struct fake_handle *)self)->volume;
-    EFI_GUID expected = EFI_FILE_SYSTEM_INFO_ID;
+    EFI_FILE_INFO *info = to;
+    if (bytes < sizeof(*info))
+        return EFI_BUFFER_TOO_SMALL;
+    memset(info, 0, sizeof(*info));
+    info->FileSize =
+        handle->volume->claimed_bytes ? handle->volume->claimed_bytes : handle->file->bytes;
+    info->Attribute = handle->file->folder ? EFI_FILE_DIRECTORY : 0;
+    return EFI_SUCCESS;
+}
+
+static inline EFI_STATUS fake_volume_info(const struct fake_volume *volume, UINTN bytes, VOID *to)
+{
     EFI_FILE_SYSTEM_INFO *info = to;
-    if (volume->info_status != EFI_SUCCESS)
-        return volume->info_status;
-    if (memcmp(guid, &expected, sizeof(*guid)) != 0 || *bytes < sizeof(*info))
-        return EFI_UNSUPPORTED;
+    if (bytes < sizeof(*info))
+        return EFI_BUFFER_TOO_SMALL;
     memset(info, 0, sizeof(*info));
     info->FreeSpace = volume->room_bytes - fake_used(volume);
     info->BlockSize = 512;
     return EFI_SUCCESS;
+}
+
+static inline EFI_STATUS EFIAPI fake_get_info(EFI_FILE_PROTOCOL *self, EFI_GUID *guid, UINTN *bytes,
+                                              VOID *to)
+{
+    const struct fake_handle *handle = (struct fake_handle *)self;
+    EFI_GUID file_info = EFI_FILE_INFO_ID, volume_info = EFI_FILE_SYSTEM_INFO_ID;
+    if (handle->volume->info_status != EFI_SUCCESS)
+        return handle->volume->info_status;
+    if (memcmp(guid, &file_info, sizeof(*guid)) == 0)
+        return fake_file_info(handle, *bytes, to);
+    if (memcmp(guid, &volume_info, sizeof(*guid)) == 0)
+        return fake_volume_info(handle->volume, *bytes, to);
+    return EFI_UNSUPPORTED;
 }
 
 static inline EFI_FILE_PROTOCOL *fake_handle_new(struct fake_volume *volume, struct fake_file *file)
@@ -135,7 +162,8 @@ static inline EFI_FILE_PROTOCOL *fake_handle_new(struct fake_volume *volume, str
     struct fake_handle *handle = calloc(1, sizeof(*handle));
     handle->protocol = (EFI_FILE_PROTOCOL){
         .Open = fake_open, .Close = fake_close, .Delete = fake_delete,
-        .Read = fake_read, .Write = fake_write, .Flush = fake_flush, .GetInfo = fake_get_info,
+        .Read = fake_read, .Write = fake_write, .Flush = fake_flush,
+        .GetInfo = fake_get_info,
     };
     handle->volume = volume;
     handle->file = file;
