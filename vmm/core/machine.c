@@ -122,8 +122,9 @@ static void feed_guest(void)
 static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
 {
     const uint64_t slow_tsc = now_tsc + poll_interval(CONSOLE_SLOW_POLLS_PER_SECOND);
-    uint64_t next_tsc;
-    bool typing, awaited;
+    const uint64_t fast_tsc = now_tsc + poll_interval(CONSOLE_POLLS_PER_SECOND);
+    uint64_t next_tsc, latest_tsc = slow_tsc;
+    bool typing;
 
     read_keys();
     usb_keyboards_log();
@@ -131,20 +132,20 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
     console_age();
     typing = input.typing > 0;
     input.typing -= typing;
-    next_tsc = !typing && hv_cores[input.core].owner
-                   ? slow_tsc
-                   : now_tsc + poll_interval(CONSOLE_POLLS_PER_SECOND);
-    awaited = typing || operator_is_open();
+    next_tsc = !typing && hv_cores[input.core].owner ? slow_tsc : fast_tsc;
+    if (typing || operator_is_open())
+        latest_tsc = next_tsc;
     if (console_is_busy()) {
-        awaited = true;
         next_tsc = now_tsc + poll_interval(CONSOLE_SENDS_PER_SECOND);
+        latest_tsc = hv_min_u64(latest_tsc, fast_tsc);
     }
     if (operator_poll()) {
         /* A listing is under way: it and the guests of this core share its time. */
         uint64_t end_tsc = arch_tsc();
         next_tsc = hv_min_u64(next_tsc, end_tsc + (end_tsc - now_tsc));
+        latest_tsc = next_tsc;
     }
-    core_timer_arm_patient(timer, next_tsc, awaited ? next_tsc : slow_tsc);
+    core_timer_arm_patient(timer, next_tsc, hv_max_u64(next_tsc, latest_tsc));
 }
 
 void machine_start(const struct boot_info *info)
