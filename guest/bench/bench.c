@@ -172,6 +172,7 @@ static void measure_mmio(void)
     }
     mmio_write32(IOAPIC_BASE, 0x10);
     MEASURE("ioapic-read", mmio_read32(IOAPIC_BASE + IOAPIC_WINDOW));
+    MEASURE("ioapic-write", mmio_write32(IOAPIC_BASE, 0x10));
     MEASURE("mmio-unclaimed", mmio_read32(UNCLAIMED_MMIO));
     if (mmio_read32(ECAM) != 0xffffffff)
         MEASURE("mmio-device-read", mmio_read32(ECAM));

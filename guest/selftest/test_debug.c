@@ -125,8 +125,10 @@ static void check_hit(const char *name, unsigned expected)
           "%u times, expected %u; DR6 0x%lx", stepped.count, expected, stepped.dr6[0]);
 }
 
-extern const uint8_t debug_target[];
-__asm__(".text\ndebug_target: xor %eax, %eax\n cpuid\n ret\n");
+extern const uint8_t debug_target[], debug_mov_ss[], debug_behind_mov_ss[];
+__asm__(".text\ndebug_target: xor %eax, %eax\n cpuid\n ret\n"
+        "debug_mov_ss: mov %ss, %eax\n mov %eax, %ss\n cpuid\n"
+        "debug_behind_mov_ss: nop\n ret\n");
 
 static void call_target(const uint8_t *at)
 {
@@ -143,6 +145,9 @@ static void check_breakpoints(void)
     arm((uint64_t)debug_target + 2, DR7_RW(0, DR7_EXECUTE));
     call_target(debug_target);
     check_hit("execution breakpoint on CPUID", 1);
+    arm((uint64_t)debug_behind_mov_ss, DR7_RW(0, DR7_EXECUTE));
+    call_target(debug_mov_ss);
+    check_hit("MOV SS blocks no more behind CPUID", 1);
     arm((uint64_t)word, DR7_RW(0, DR7_WRITE) | DR7_LEN(0, 3));
     (void)*word;
     *word = 1;

@@ -55,6 +55,10 @@ struct tq_timer *tq_pop_expired(struct timer_queue *queue, uint64_t now_tsc)
     struct tq_timer *first = queue->head.next;
     if (first->deadline_tsc > now_tsc || first == &queue->head)
         return NULL;
-    tq_remove(queue, first);
+    queue->head.next = first->next;
+    first->next->prev = &queue->head;
+    queue->first_tsc = first->next->deadline_tsc;
+    first->next = NULL;
+    first->prev = NULL;
     return first;
 }

@@ -144,15 +144,13 @@ int lapic_tsc_deadline_expire(struct lapic *lapic)
     return expire_deadline(lapic);
 }
 
-void lapic_timer_fired(struct lapic *lapic)
+void lapic_timer_fired_at(struct lapic *lapic, uint64_t tsc)
 {
     int vector;
-    uint64_t tsc;
 
     lapic->timer_armed = false;
     if (!lapic->timer_running)
         return;
-    tsc = now_tsc(lapic);
     if (tsc < lapic->timer_deadline_tsc) {
         arm(lapic);
         return;
@@ -164,6 +162,11 @@ void lapic_timer_fired(struct lapic *lapic)
     }
     pass_expiry(lapic, tsc);
     lapic_lvt_raise(lapic, lapic_get(lapic, LAPIC_LVT_TIMER));
+}
+
+void lapic_timer_fired(struct lapic *lapic)
+{
+    lapic_timer_fired_at(lapic, now_tsc(lapic));
 }
 
 /* What has expired by now takes effect before the guest changes the timer: an interrupt when it

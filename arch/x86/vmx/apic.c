@@ -73,10 +73,11 @@ static void apic_timer_fire(struct tq_timer *timer, uint64_t now_tsc)
 {
     struct vmx_vcpu *v = HV_CONTAINER_OF(timer, struct vmx_vcpu, apic_timer);
 
-    (void)now_tsc;
     v->apic_timer_fires++;
-    lapic_timer_fired(v->lapic);
-    env_kick(v); /* another vCPU may have the core, for as long as nobody else wants it */
+    lapic_timer_fired_at(v->lapic, now_tsc + v->tsc_offset);
+    /* On its own core; another vCPU may have that, for as long as nobody else wants it. */
+    if (HV_UNLIKELY(v->core->last != &v->vcpu))
+        vcpu_wake(&v->vcpu);
     if (v->apicv)
         v->attention |= VMX_ATTENTION_APICV;
 }

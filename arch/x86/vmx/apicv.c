@@ -97,14 +97,16 @@ static void apicv_start(struct vmx_vcpu *v)
 void vmx_apicv_update_mode(struct vmx_vcpu *v)
 {
     bool wanted = v->vm->apicv_available && lapic_is_x2apic(v->lapic);
-    const uint32_t windows = CPU_INTERRUPT_WINDOW_EXITING | CPU_NMI_WINDOW_EXITING;
+    const uint32_t kept =
+        CPU_INTERRUPT_WINDOW_EXITING | CPU_NMI_WINDOW_EXITING | CPU_MOV_DR_EXITING;
 
     if (wanted == v->apicv)
         return;
     v->apicv = wanted;
+    vmx_blocking_update(v);
     v->controls = wanted ? &v->vm->controls_apicv : &v->vm->controls;
     vmcs_write(VMCS_PIN_BASED_CONTROLS, v->controls->pin);
-    v->cpu_controls = v->controls->cpu | (v->cpu_controls & windows);
+    v->cpu_controls = v->controls->cpu | (v->cpu_controls & kept);
     vmcs_write(VMCS_PRIMARY_PROC_BASED_CONTROLS, v->cpu_controls);
     vmcs_write(VMCS_SECONDARY_PROC_BASED_CONTROLS, v->controls->cpu2);
     vmcs_write(VMCS_MSR_BITMAP_ADDRESS,

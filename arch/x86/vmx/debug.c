@@ -181,6 +181,7 @@ bool vmx_debug_break_add(struct vmx_vcpu *v, uint64_t address)
         v->debug.slots |= 1u << slot;
         v->debug.address[slot] = address;
         write_address(v, slot, address);
+        vmx_breakpoints_set(v);
         vmcs_write(VMCS_GUEST_DR7, (dr7 & ~DR7_KIND(slot)) | DR7_GLOBAL(slot));
         return true;
     }

@@ -85,7 +85,7 @@ unsigned exit_io(struct vmx_vcpu *v)
     uint64_t qualification = v->exit.qualification;
     uint16_t port = vmx_io_access_decode(qualification).port;
 
-    if (HV_UNLIKELY(vmx_has_breakpoints()))
+    if (HV_UNLIKELY(vmx_has_breakpoints(v)))
         io_watch(v);
     switch (qualification & (VMX_IO_SIZE | VMX_IO_IN | VMX_IO_STRING)) {
     case VMX_IO_SIZE_1 | VMX_IO_IN:

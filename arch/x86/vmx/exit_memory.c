@@ -41,7 +41,7 @@ static bool mmio_fast(struct vmx_vcpu *v, const struct emul_insn *insn, unsigned
     unsigned size;
     uint64_t value = 0;
 
-    if (!emul_mov_fast(insn, &write, &size) || HV_UNLIKELY(vmx_has_breakpoints()) ||
+    if (!emul_mov_fast(insn, &write, &size) || HV_UNLIKELY(vmx_has_breakpoints(v)) ||
         (v->exit.gpa.v & HV_PAGE_MASK) + size > HV_PAGE_BYTES || insn->reg == X86_RSP ||
         !begins_in_page(v, insn, size, write))
         return false;
@@ -108,7 +108,7 @@ static inline bool plain_fits(struct vmx_vcpu *v, const struct emul_insn *insn)
 {
     uint64_t offset = v->exit.gpa.v & HV_PAGE_MASK, operand;
 
-    if (HV_UNLIKELY(vmx_has_breakpoints()))
+    if (HV_UNLIKELY(vmx_has_breakpoints(v)))
         return false;
     if (HV_LIKELY(offset != 0))
         return HV_LIKELY(offset <= HV_PAGE_BYTES - 4);

@@ -1,5 +1,9 @@
 /*
- * MOV to and from debug registers, where the policy asks to see it.
+ * MOV to and from debug registers: until the guest has set a breakpoint, and where the policy asks to
+ * see it.
+ *
+ * A guest that has set none is known to have none, so that no exit has to read DR7; the first MOV to
+ * DR7 that enables one is the last that exits.
  *
  * This exit comes before the instruction's own faults, unlike others: all of them are raised here.
  * DR0 to DR3 and DR6 are in the core while the vCPU is loaded, DR7 is in the VMCS.
@@ -9,6 +13,43 @@
 #include "arch/x86/vmx/vcpu.h"
 
 #define DR7_FIXED0 UINT64_C(0xd000) /* bits 12, 14, 15 */
+
+/* Breakpoints, or MOV DR itself, may trap. */
+#define DR7_IN_USE (BREAKPOINT_DR7_ENABLES | DR7_GD)
+
+/*
+ * Blocking by STI or MOV SS ends with the instruction. Whether it was there matters if an interrupt
+ * waits behind it that the processor would deliver by itself, for which RFLAGS.IF must be set; or if
+ * a breakpoint may be met, since MOV SS blocks debug exceptions too (SDM "Masking Exceptions and
+ * Interrupts When Switching Stacks"). An interrupt that waits in software opens a window, and then
+ * nothing goes a short way.
+ */
+void vmx_blocking_update(struct vmx_vcpu *v)
+{
+    if (!v->dr7_watched)
+        v->blocking_matters = RFLAGS_FIXED1; /* always */
+    else
+        v->blocking_matters = v->apicv || v->vm->owns_cores ? RFLAGS_IF : 0;
+}
+
+void vmx_breakpoints_watch(struct vmx_vcpu *v)
+{
+    /* An experiment says itself what exits. */
+    v->dr7_watched = v->vm->policy.mov_dr_exiting == VM_AVOID && !v->vcpu.vm->extra &&
+                     vmx_caps_can_set(vmx_host_caps(), VMX_WORD_CPU, CPU_MOV_DR_EXITING);
+    if (v->dr7_watched)
+        vmx_set_cpu_controls(v, CPU_MOV_DR_EXITING, 0);
+    vmx_blocking_update(v);
+}
+
+void vmx_breakpoints_set(struct vmx_vcpu *v)
+{
+    if (!v->dr7_watched)
+        return;
+    v->dr7_watched = false;
+    vmx_set_cpu_controls(v, 0, CPU_MOV_DR_EXITING & ~v->controls->cpu);
+    vmx_blocking_update(v);
+}
 
 static uint8_t guest_cpl(void)
 {
@@ -40,6 +81,8 @@ static void write_dr7_field(struct vmx_vcpu *v, uint64_t value)
 
     value &= ~(DR7_FIXED0 | (rtm ? 0 : DR7_RTM));
     vmcs_write(VMCS_GUEST_DR7, value | DR7_FIXED1);
+    if (value & DR7_IN_USE)
+        vmx_breakpoints_set(v);
 }
 
 /* False: #GP(0), for a 1 in the upper half of DR6 or DR7. */

@@ -498,7 +498,7 @@ unsigned vmx_emulate(struct vmx_vcpu *v, const struct emul_insn *insn)
     vmx_emul_state(v, &state);
     rsp = v->gprs.r[X86_RSP];
     /* A breakpoint traps after the iteration that meets it. */
-    v->watching = vmx_has_breakpoints();
+    v->watching = vmx_has_breakpoints(v);
     v->watch_met = 0;
     status = emul_execute(insn, &state, v->watching ? 1 : STRING_BATCH, &vmx_emul_ops, v, &fault);
     v->watching = false;

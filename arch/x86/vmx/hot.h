@@ -23,15 +23,16 @@ unsigned vmx_warm_refuse(struct vmx_vcpu *v);
 static inline __attribute__((always_inline)) bool hot_is_plain(struct vmx_vcpu *v, uint64_t *at,
                                                                uint64_t *next)
 {
-    uint64_t rip, unusual;
+    uint64_t rip, rflags, unusual;
 
     if (HV_UNLIKELY(v->attention | lapic_attention(v->lapic)) || HV_UNLIKELY(--v->timer_budget < 0))
         return false;
     *at = rip = vmread_unchecked(VMCS_GUEST_RIP);
     *next = rip + vmread_unchecked(VMCS_EXIT_INSTRUCTION_LENGTH);
-    unusual = vmread_unchecked(VMCS_GUEST_INTERRUPTIBILITY_STATE) & HOT_BLOCKING_ENDS;
-    unusual |= vmread_unchecked(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
-    unusual |= (rip ^ *next) >> 32;
+    rflags = vmread_unchecked(VMCS_GUEST_RFLAGS);
+    unusual = (rflags & RFLAGS_TF) | (rip ^ *next) >> 32;
+    if (HV_UNLIKELY(rflags & v->blocking_matters))
+        unusual |= vmread_unchecked(VMCS_GUEST_INTERRUPTIBILITY_STATE) & HOT_BLOCKING_ENDS;
     return HV_LIKELY(!unusual);
 }
 

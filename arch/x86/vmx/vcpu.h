@@ -202,6 +202,8 @@ struct vmx_vcpu {
     unsigned (*const *handlers)(struct vmx_vcpu *v);
     uint64_t timer_tsc;        /* the core's first deadline when the preemption timer was set */
     struct vmx_hot hot;        /* as the recorder's state asks for */
+    uint32_t blocking_matters; /* RFLAGS bits with which it may: vmx_blocking_update */
+    bool dr7_watched;          /* no breakpoint is enabled; MOV DR exits */
     int32_t timer_budget;      /* exits until it is set anew; not above 0: no hot way */
     int32_t timer_reload;     /* 0 with an observer, or where exits cannot save the timer */
     uint32_t preemption_shift; /* timer rate: TSC ticks = value << shift */
@@ -323,9 +325,9 @@ static inline void vmcs_write(uint32_t field, uint64_t value)
 #endif
 
 /* Does the guest (or the operator's debugger) have any breakpoint? If not, none is compared. */
-static inline bool vmx_has_breakpoints(void)
+static inline bool vmx_has_breakpoints(const struct vmx_vcpu *v)
 {
-    return vmcs_read(VMCS_GUEST_DR7) & BREAKPOINT_DR7_ENABLES;
+    return !v->dr7_watched && (vmcs_read(VMCS_GUEST_DR7) & BREAKPOINT_DR7_ENABLES);
 }
 
 /* --- entry.asm --- */
@@ -452,6 +454,14 @@ enum emul_status vmx_linear_exchange(struct vmx_vcpu *v, gva_t linear, unsigned 
                                      uint64_t expected, uint64_t desired, unsigned access,
                                      struct x86_fault *fault);
 enum emul_mode vmx_guest_mode(struct vmx_vcpu *v);
+
+/* --- exit_policy_dr.c --- */
+/* DR7 has its initial value: MOV DR exits until a breakpoint is set. */
+void vmx_breakpoints_watch(struct vmx_vcpu *v);
+/* A breakpoint is about to be enabled, by the guest or the operator. */
+void vmx_breakpoints_set(struct vmx_vcpu *v);
+/* After v->apicv has changed. */
+void vmx_blocking_update(struct vmx_vcpu *v);
 
 /* --- exit_task_switch.c --- */
 struct task_ops;

@@ -186,6 +186,7 @@ void vmx_guest_registers_init(struct vmx_vcpu *v, uint64_t cr0, uint32_t signatu
 static void write_common_reset(struct vmx_vcpu *v, uint64_t cr0)
 {
     vmx_guest_registers_init(v, cr0, cpuid_view_find(&v->cpuid, CPUID_LEAF_FEATURES, 0)->regs.eax);
+    vmx_breakpoints_watch(v);
 }
 
 void vmx_guest_state_reset(struct vmx_vcpu *v)

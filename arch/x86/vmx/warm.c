@@ -55,11 +55,11 @@ static inline __attribute__((always_inline)) unsigned warm_done(struct vmx_vcpu 
     const uint64_t flags = RFLAGS_TF | RFLAGS_RF;
     uint64_t length = vmcs_read(VMCS_EXIT_INSTRUCTION_LENGTH);
     uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
-    uint64_t next = rip + length, unusual;
+    uint64_t next = rip + length, rflags = vmcs_read(VMCS_GUEST_RFLAGS), unusual;
 
-    unusual = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) & HOT_BLOCKING_ENDS;
-    unusual |= vmcs_read(VMCS_GUEST_RFLAGS) & flags;
-    unusual |= (rip ^ next) >> 32;
+    unusual = (rflags & flags) | (rip ^ next) >> 32;
+    if (HV_UNLIKELY(rflags & v->blocking_matters))
+        unusual |= vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) & HOT_BLOCKING_ENDS;
     v->exits[reason]++;
     if (HV_UNLIKELY(unusual))
         return warm_done_unusual(v, length);
@@ -220,7 +220,7 @@ unsigned vmx_warm_io(struct vmx_vcpu *v)
     struct bus *bus = &v->vcpu.vm->bus;
     int value;
 
-    if (HV_UNLIKELY(vmx_has_breakpoints()))
+    if (HV_UNLIKELY(vmx_has_breakpoints(v)))
         return VMX_WARM_REFUSED;
     if (kind == VMX_IO_SIZE_1)
         return warm_out8(v, bus, port);

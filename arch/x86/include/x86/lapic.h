@@ -315,6 +315,8 @@ void lapic_eoi(struct lapic *lapic);
 
 /* The deadline that timer_arm was given has come (early calls are answered by arming again). */
 void lapic_timer_fired(struct lapic *lapic);
+/* The same for a caller that knows the guest's TSC. */
+void lapic_timer_fired_at(struct lapic *lapic, uint64_t tsc);
 
 /* Do the PIC's interrupts reach this processor: LINT0 unmasked in ExtINT mode, or APIC disabled
  * (LINT0 then is the INTR pin). The PIC's own vector bypasses IRR, ISR and PPR. */
