@@ -503,6 +503,46 @@ static void test_mmio_read32(void **state)
     assert_int_equal(bus.unclaimed[BUS_MMIO].reads, 16);
 }
 
+static enum bus_answer probe_write32(struct device *device, unsigned tag, uint64_t offset,
+                                     uint32_t value)
+{
+    struct probe *probe = (struct probe *)device;
+
+    probe->calls++;
+    probe->tag = tag;
+    probe->access.offset = offset;
+    probe->access.value = value;
+    probe->access.size = 4;
+    return BUS_DONE;
+}
+
+static void test_mmio_write32(void **state)
+{
+    static const struct device_ops ops = { .name = "short", .access = probe_access,
+                                           .write32 = probe_write32 };
+
+    (void)state;
+    b.device.ops = &ops;
+    bus_set_private(&bus);
+    add(BUS_MMIO, 0x1000, 0x1000, &a, 1);
+    add(BUS_MMIO, 0x2000, 0x1000, &b, 2);
+    for (unsigned i = 1; i < 4; i++) {
+        assert_int_equal(bus_mmio_write32(&bus, 0x1ffc, 0x89abcdef), BUS_DONE);
+        assert_true(a.calls == i && a.access.write && a.access.value == 0x89abcdef);
+        assert_int_equal(a.access.offset, 0xffc);
+    }
+    for (unsigned i = 1; i < 4; i++) { /* the first finds the region */
+        assert_int_equal(bus_mmio_write32(&bus, 0x2004, i), BUS_DONE);
+        assert_true(b.calls == i && b.tag == 2 && b.access.offset == 4 && b.access.value == i);
+    }
+    assert_int_equal(bus_mmio_write32(&bus, 0x2ffd, 1), BUS_UNCLAIMED);
+    assert_int_equal(bus_mmio_write32(&bus, 0x5000, 1), BUS_UNCLAIMED);
+    assert_int_equal(bus.unclaimed[BUS_MMIO].writes, 2);
+    a.answer = BUS_FAULT;
+    assert_int_equal(bus_mmio_write32(&bus, 0x1000, 1), BUS_FAULT);
+    assert_int_equal(b.calls, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +562,7 @@ int main(void)
         cmocka_unit_test_setup(test_remove, setup),
         cmocka_unit_test_setup(test_holes, setup),
         cmocka_unit_test_setup(test_mmio_read32, setup),
+        cmocka_unit_test_setup(test_mmio_write32, setup),
         cmocka_unit_test_setup(test_device_moves_while_accessed, setup),
         cmocka_unit_test_setup(test_access_from_inside_a_device, setup),
     };

@@ -363,12 +363,38 @@ static void test_fewer_pins(void **state)
     assert_int_equal(got[0].vector, 0x41);
 }
 
+/* The short way to write 4 bytes leaves what the long one leaves, or nothing. */
+static void test_short_write(void **state)
+{
+    static const uint32_t values[] = { 0, 0x10, 0x21, 0x8050, 0x18050, 0xffffffff };
+    enum bus_answer (*write32)(struct device *device, unsigned tag, uint64_t offset,
+                               uint32_t value) = ioapic.device.ops->write32;
+    unsigned taken = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        for (uint64_t offset = 0; offset < 0x1000; offset++) {
+            struct ioapic_state before = ioapic.state, after;
+            mem(offset, 4, true, values[i]);
+            after = ioapic.state;
+            ioapic.state = before;
+            if (write32(&ioapic.device, 0, offset, values[i]) == BUS_DONE) {
+                assert_memory_equal(&ioapic.state, &after, sizeof(after));
+                taken++;
+            } else {
+                assert_memory_equal(&ioapic.state, &before, sizeof(before));
+            }
+        }
+    }
+    assert_int_equal(taken, 6 * 0x100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(power_up), T(writable_bits), T(edge), T(masked_edge_is_ignored), T(level_until_eoi),
         T(level_masking), T(remote_irr_cleared_by_edge_mode), T(eoi_register_and_shared_vector),
-        T(nmi_is_an_edge), T(polarity_is_only_kept), T(access_sizes), T(bad_pins),
+        T(nmi_is_an_edge), T(polarity_is_only_kept), T(access_sizes), T(short_write), T(bad_pins),
         T(reset_keeps_lines), T(check), T(mirror), T(fewer_pins),
         T(fields_cover_the_state),
     };

@@ -106,6 +106,17 @@ static enum bus_answer write8_by_access(struct device *device, unsigned tag, uin
     return device->ops->access(device, tag, &access);
 }
 
+/* Tells nobody: the long way is the only one. */
+static enum bus_answer write32_refused(struct device *device, unsigned tag, uint64_t offset,
+                                       uint32_t value)
+{
+    (void)device;
+    (void)tag;
+    (void)offset;
+    (void)value;
+    return BUS_UNCLAIMED;
+}
+
 /* --- regions --- */
 
 static struct bus_region region_make(enum bus_space space, uint64_t start, uint64_t last,
@@ -121,6 +132,7 @@ static struct bus_region region_make(enum bus_space space, uint64_t start, uint6
         .read8 = device->ops->read8 ? device->ops->read8 : read8_by_access,
         .read32 = device->ops->read32 ? device->ops->read32 : read32[space],
         .write8 = device->ops->write8 ? device->ops->write8 : write8_by_access,
+        .write32 = device->ops->write32 ? device->ops->write32 : write32_refused,
     };
 }
 

@@ -164,7 +164,8 @@ static uint32_t read_window(const struct ioapic *ioapic, uint32_t reg)
     }
 }
 
-static void write_window(struct ioapic *ioapic, uint32_t reg, uint32_t value)
+static inline __attribute__((always_inline)) void write_window(struct ioapic *ioapic, uint32_t reg,
+                                                               uint32_t value)
 {
     switch (reg) {
     case IOAPIC_REG_SELECT:
@@ -221,6 +222,21 @@ static int64_t ioapic_read32(struct device *device, unsigned tag, uint64_t offse
     return read_window(ioapic, (uint32_t)offset & 0xFF0);
 }
 
+static enum bus_answer ioapic_write32(struct device *device, unsigned tag, uint64_t offset,
+                                      uint32_t value)
+{
+    (void)tag;
+    if (HV_LIKELY(offset == IOAPIC_REG_SELECT)) { /* every second access */
+        ((struct ioapic *)device)->state.select = value & 0xFF;
+        mirror((struct ioapic *)device);
+        return BUS_DONE;
+    }
+    if (offset & 0xF)
+        return BUS_UNCLAIMED;
+    write_window((struct ioapic *)device, (uint32_t)offset & 0xFF0, value);
+    return BUS_DONE;
+}
+
 static void ioapic_reset(struct device *device)
 {
     struct ioapic *ioapic = (struct ioapic *)device;
@@ -265,6 +281,7 @@ static const struct device_ops ioapic_ops = {
     .reset = ioapic_reset,
     .access = ioapic_access,
     .read32 = ioapic_read32,
+    .write32 = ioapic_write32,
     .fields = ioapic_fields,
     .check = ioapic_check,
 };

@@ -87,7 +87,7 @@ static unsigned mmio(struct vmx_vcpu *v)
 
 /* The last 12 bits of the operand's linear address, in 64-bit mode, where but FS and GS no segment
  * has a base. False: it takes more to know. */
-static inline bool operand_page_offset(struct vmx_vcpu *v, const struct emul_insn *insn,
+static __attribute__((noinline)) bool operand_page_offset(struct vmx_vcpu *v, const struct emul_insn *insn,
                                        uint64_t *offset)
 {
     uint64_t address = (uint64_t)insn->displacement;
@@ -104,15 +104,19 @@ static inline bool operand_page_offset(struct vmx_vcpu *v, const struct emul_ins
     return true;
 }
 
-static inline bool plain_fits(struct vmx_vcpu *v, const struct emul_insn *insn)
+static inline bool plain_fits(struct vmx_vcpu *v, const struct vmx_code_path *path)
 {
+    const struct emul_insn *insn = &path->insn;
     uint64_t offset = v->exit.gpa.v & HV_PAGE_MASK, operand;
 
     if (HV_UNLIKELY(vmx_has_breakpoints(v)))
         return false;
     if (HV_LIKELY(offset != 0))
         return HV_LIKELY(offset <= HV_PAGE_BYTES - 4);
-    return operand_page_offset(v, insn, &operand) && operand == 0; /* see begins_in_page */
+    /* See begins_in_page. */
+    if (HV_LIKELY(path->base_only))
+        return ((v->gprs.r[insn->base & 15u] + (uint64_t)insn->displacement) & HV_PAGE_MASK) == 0;
+    return operand_page_offset(v, insn, &operand) && operand == 0;
 }
 
 static inline bool plain_load(struct vmx_vcpu *v, const struct emul_insn *insn)
@@ -135,7 +139,7 @@ static inline bool plain_store(struct vmx_vcpu *v, uint64_t value)
         lapic_mmio_write(v->lapic, (uint32_t)(v->exit.gpa.v & HV_PAGE_MASK), 4, (uint32_t)value);
         return true;
     }
-    return bus_dispatch(&v->vcpu.vm->bus, BUS_MMIO, v->exit.gpa.v, 4, true, &value) != BUS_FAULT;
+    return bus_mmio_write32(&v->vcpu.vm->bus, v->exit.gpa.v, (uint32_t)value) != BUS_FAULT;
 }
 
 /* False: nothing has been done; a device's refusal is told again there. */
@@ -148,7 +152,7 @@ static inline bool plain_access(struct vmx_vcpu *v)
     if (HV_UNLIKELY(!path))
         return false;
     insn = &path->insn;
-    if (path->plain == VMX_PLAIN_NONE || !plain_fits(v, insn))
+    if (path->plain == VMX_PLAIN_NONE || !plain_fits(v, path))
         return false;
     if (path->plain == VMX_PLAIN_LOAD)
         done = plain_load(v, insn);

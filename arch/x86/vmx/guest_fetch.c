@@ -72,5 +72,8 @@ void vmx_code_path_end(struct vmx_code_path *path, uint64_t rip, const uint8_t *
     for (unsigned i = path->count; i < VMX_CODE_PATH_ENTRIES; i++)
         path->step[i].entry = &path->step[i].value;
     path->plain = plain_access(&path->insn);
+    path->base_only = path->insn.base <= X86_R15 && path->insn.base != X86_RSP &&
+                      path->insn.index == EMUL_REG_NONE && path->insn.segment != X86_FS &&
+                      path->insn.segment != X86_GS;
     path->code = code;
 }

@@ -34,10 +34,9 @@ ALWAYS_INLINE void exit_collect(struct vmx_vcpu *v, const unsigned needs)
     if (needs & NEED_INSN)
         e->insn_info = (uint32_t)vmcs_read(VMCS_EXIT_INSTRUCTION_INFORMATION);
     if (needs & NEED_VECT) {
-        e->vect_info = (uint32_t)vmcs_read(VMCS_IDT_VECTORING_INFORMATION);
-        if (HV_LIKELY(!vmx_intr_valid(e->vect_info)))
-            e->vect_info = 0;
-        else if (e->vect_info & VMX_INTR_ERROR_CODE)
+        uint32_t info = (uint32_t)vmcs_read(VMCS_IDT_VECTORING_INFORMATION);
+        e->vect_info = HV_LIKELY(!vmx_intr_valid(info)) ? 0 : info;
+        if (HV_UNLIKELY(vmx_intr_valid(info)) && (info & VMX_INTR_ERROR_CODE))
             e->vect_error = (uint32_t)vmcs_read(VMCS_IDT_VECTORING_ERROR_CODE);
     }
 }

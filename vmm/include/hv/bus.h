@@ -61,6 +61,7 @@ struct bus_region {
     int (*read8)(struct device *device, unsigned tag, uint64_t offset);
     int64_t (*read32)(struct device *device, unsigned tag, uint64_t offset);
     enum bus_answer (*write8)(struct device *device, unsigned tag, uint64_t offset, uint8_t value);
+    enum bus_answer (*write32)(struct device *device, unsigned tag, uint64_t offset, uint32_t value);
     unsigned tag;          /* handed to the device, to tell its regions apart */
     enum bus_space space;
 };
@@ -174,6 +175,19 @@ static inline int64_t bus_mmio_read32(struct bus *bus, uint64_t address)
             return value;
     }
     return bus_mmio_read32_any(bus, address);
+}
+
+/* As bus_dispatch for a write of 4 bytes to device memory. */
+static inline enum bus_answer bus_mmio_write32(struct bus *bus, uint64_t address, uint32_t value)
+{
+    const struct bus_region *region = &bus->regions[bus->hot[BUS_MMIO]];
+    uint64_t offset = address - region->start, most = region->last - region->start;
+    uint64_t whole = value;
+
+    if (HV_LIKELY(!bus->shared && offset <= most && most - offset >= 3) &&
+        HV_LIKELY(region->write32(region->device, region->tag, offset, value) == BUS_DONE))
+        return BUS_DONE;
+    return bus_dispatch(bus, BUS_MMIO, address, 4, true, &whole);
 }
 
 static inline uint64_t bus_size_mask(unsigned size_bytes)

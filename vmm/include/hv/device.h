@@ -52,6 +52,7 @@ struct device_ops {
     int (*read8)(struct device *device, unsigned tag, uint64_t offset);
     int64_t (*read32)(struct device *device, unsigned tag, uint64_t offset);
     enum bus_answer (*write8)(struct device *device, unsigned tag, uint64_t offset, uint8_t value);
+    enum bus_answer (*write32)(struct device *device, unsigned tag, uint64_t offset, uint32_t value);
     const struct device_field *fields;
     /* Is this a state that the hardware can reach? NULL: every state is. */
     bool (*check)(const void *state);
