@@ -103,14 +103,20 @@ static size_t stack_words(const struct percpu *cpu, uint64_t *rsp)
     return (top - *rsp) / 8;
 }
 
+/* Of an assertion RIP is a return address, behind a call that may be its function's last instruction. */
+static unsigned rip_is_behind(const struct trap_frame *frame)
+{
+    return frame->cs ? 0 : 1;
+}
+
 static void say_backtrace(const struct trap_frame *frame, const struct percpu *cpu)
 {
     struct backtrace_frame frames[BACKTRACE_DEPTH];
     char place[100];
     uint64_t rsp = frame->rsp;
     size_t words = stack_words(cpu, &rsp);
-    unsigned count = backtrace_find(&code, frame->rip, (const uint64_t *)rsp, words, frames,
-                                    BACKTRACE_DEPTH);
+    unsigned count = backtrace_find(&code, frame->rip - rip_is_behind(frame),
+                                    (const uint64_t *)rsp, words, frames, BACKTRACE_DEPTH);
 
     for (unsigned i = 0; i < count; i++) {
         describe_place(place, sizeof(place), frames[i].address, 1);
@@ -193,7 +199,7 @@ void panic_report_state(const struct trap_frame *frame, const struct percpu *cpu
 {
     char place[100];
 
-    describe_place(place, sizeof(place), frame->rip, 0);
+    describe_place(place, sizeof(place), frame->rip, rip_is_behind(frame));
     panic_line("  at %s, code %08x at %#llx", place, code_crc32(), (unsigned long long)code.start);
     say_registers(frame);
     say_backtrace(frame, cpu);
