@@ -201,12 +201,12 @@ static void test_a_guest_without_a_line_end_is_not_held_up(void **state)
     guest(&a, "login: ");
     expect(&first, "[a] login: "); /* a prompt appears at once */
     guest(&b, "pass");
-    console_age();
+    assert_true(console_age());
     guest(&b, "word: ");
     assert_int_equal(first.used, 0);
     guest(&a, "root"); /* what is typed echoes at once */
     expect(&first, "root");
-    console_age();
+    assert_false(console_age());
     expect(&first, "\r\n[b] password: ");
     guest(&b, "x");
     expect(&first, "x");

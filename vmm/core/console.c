@@ -290,14 +290,20 @@ void console_write_guest(struct console_stream *stream, const char *bytes, size_
     unlock(locked);
 }
 
-void console_age(void)
+bool console_age(void)
 {
-    bool locked = lock();
+    bool waiting = false, locked = lock();
+
     for (unsigned i = 0; i < CONSOLE_GUEST_PANES && !console.holding; i++) {
-        if (waits(console.streams[i]) && ++console.streams[i]->age >= WAITING_AGE)
+        if (!waits(console.streams[i]))
+            continue;
+        if (++console.streams[i]->age >= WAITING_AGE)
             show(console.streams[i]);
+        else
+            waiting = true;
     }
     unlock(locked);
+    return waiting;
 }
 
 /* --- the operator --- */

@@ -124,16 +124,18 @@ static void console_poll(struct tq_timer *timer, uint64_t now_tsc)
     const uint64_t slow_tsc = now_tsc + poll_interval(CONSOLE_SLOW_POLLS_PER_SECOND);
     const uint64_t fast_tsc = now_tsc + poll_interval(CONSOLE_POLLS_PER_SECOND);
     uint64_t next_tsc, latest_tsc = slow_tsc;
-    bool typing;
+    bool typing, waiting;
 
     read_keys();
     usb_keyboards_log();
     feed_guest();
-    console_age();
+    waiting = console_age();
     typing = input.typing > 0;
     input.typing -= typing;
     next_tsc = !typing && hv_cores[input.core].owner ? slow_tsc : fast_tsc;
-    if (typing || operator_is_open())
+    if (waiting)
+        next_tsc = fast_tsc;
+    if (typing || waiting || operator_is_open())
         latest_tsc = next_tsc;
     if (console_is_busy()) {
         next_tsc = now_tsc + poll_interval(CONSOLE_SENDS_PER_SECOND);

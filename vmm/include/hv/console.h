@@ -99,8 +99,9 @@ void console_close_stream(struct console_stream *stream);
 /* Bytes of a guest, as they are. */
 void console_write_guest(struct console_stream *stream, const char *bytes, size_t n);
 
-/* Some 20 to 250 ms have passed: guests' bytes that have waited for another's line are shown. */
-void console_age(void);
+/* Some 20 to 250 ms have passed: guests' bytes that have waited for another's line are shown. True:
+ * some still wait, and 20 ms are enough from here on. */
+bool console_age(void);
 
 /* The operator's own prompt and answers, as they are; after a line or a guest's text they begin on a
  * fresh line. Between hold and release guests' bytes are kept out of the pane of all, the last
