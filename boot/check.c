@@ -43,10 +43,13 @@ static void print_page(struct boot *boot, struct check *check, bool leaves)
     }
 }
 
-static void write_page(struct boot *boot, struct check *check)
+static void write_page(struct boot *boot, struct check *check, bool page_alone)
 {
     size_t n = preflight_render(&check->report, "\r\n", check->page, sizeof(check->page));
     const char *why = boot_log_write(boot, PAGE_FILE, check->page, n);
+    /* For whoever shall find out from afar why the machine won't do. */
+    if (!why && (check->report.stops > 0 || page_alone))
+        why = boot_machine_write(boot, &check->facts);
     if (why)
         boot_print(boot, "This page could not be written to the boot volume: %s. That stops "
                          "nothing.\n", why);
@@ -77,7 +80,7 @@ bool boot_check_machine(struct boot *boot, const char *config_refusal)
     check->facts.config_refusal = config_refusal;
     preflight_decide(&check->facts, &check->report);
     print_page(boot, check, page_alone);
-    write_page(boot, check);
+    write_page(boot, check, page_alone);
     bool ok = page_alone || print_reasons(boot, &check->report);
     boot_free(boot, (uint64_t)check);
     return ok;

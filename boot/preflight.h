@@ -90,8 +90,10 @@ void preflight_decide(const struct preflight_facts *facts, struct preflight_repo
 size_t preflight_render(const struct preflight_report *report, const char *eol, char *out,
                         size_t bytes);
 
-/* Fills acpi_tables and what follows it, from facts->rsdp and the memory map's ranges. */
+struct acpi_host;
+
+/* Fills acpi_tables and what follows it, and *host, from facts->rsdp and the memory map's ranges. */
 void preflight_read_acpi(const struct boot_memory *ranges, uint32_t count,
-                         struct preflight_facts *facts);
+                         struct preflight_facts *facts, struct acpi_host *host);
 
 #endif

@@ -34,19 +34,18 @@ static const void *map_known(void *context, uint64_t physical, uint64_t bytes)
 }
 
 void preflight_read_acpi(const struct boot_memory *ranges, uint32_t count,
-                         struct preflight_facts *facts)
+                         struct preflight_facts *facts, struct acpi_host *host)
 {
     struct known_memory known = { ranges, count };
     const struct acpi_memory memory = { map_known, &known };
-    struct acpi_host host;
 
-    acpi_host_parse(&memory, facts->rsdp, &host);
-    facts->acpi_tables = (host.fadt ? PREFLIGHT_ACPI_FADT : 0) |
-                         (host.madt ? PREFLIGHT_ACPI_MADT : 0) |
-                         (host.hpet_address ? PREFLIGHT_ACPI_HPET : 0) |
-                         (host.ecam_count ? PREFLIGHT_ACPI_MCFG : 0) |
-                         (host.dmar_address ? PREFLIGHT_ACPI_DMAR : 0) |
-                         (host.spcr.present ? PREFLIGHT_ACPI_SPCR : 0);
-    facts->acpi_bad_tables = host.bad_tables;
-    facts->acpi_s5 = host.s5;
+    acpi_host_parse(&memory, facts->rsdp, host);
+    facts->acpi_tables = (host->fadt ? PREFLIGHT_ACPI_FADT : 0) |
+                         (host->madt ? PREFLIGHT_ACPI_MADT : 0) |
+                         (host->hpet_address ? PREFLIGHT_ACPI_HPET : 0) |
+                         (host->ecam_count ? PREFLIGHT_ACPI_MCFG : 0) |
+                         (host->dmar_address ? PREFLIGHT_ACPI_DMAR : 0) |
+                         (host->spcr.present ? PREFLIGHT_ACPI_SPCR : 0);
+    facts->acpi_bad_tables = host->bad_tables;
+    facts->acpi_s5 = host->s5;
 }

@@ -9,6 +9,7 @@
 #include "boot/preflight_facts.h"
 #include "boot/mp_services.h"
 #include "hv/string.h"
+#include "x86/acpi_host.h"
 #include "x86/cpuid.h"
 #include "x86/insn.h"
 #include "x86/msr.h"
@@ -139,14 +140,14 @@ void preflight_collect(struct boot *boot, struct preflight_core *cores,
                        struct preflight_facts *facts)
 {
     const struct boot_info *info = boot->info;
+    struct acpi_host acpi;
     collect_processor(facts);
     collect_cores(boot, cores, facts);
     collect_ports(boot, facts);
     facts->free_bytes = boot_free_memory(boot);
     facts->start_page = info->start_page != 0;
     facts->rsdp = info->rsdp;
-    if (info->rsdp != 0)
-        preflight_read_acpi(info->memory, info->memory_count, facts);
+    preflight_read_acpi(info->memory, info->memory_count, facts, &acpi);
     facts->secure_boot = secure_boot_state(boot);
     facts->framebuffer = info->framebuffer;
     facts->epoch_seconds = info->epoch_seconds;

@@ -127,6 +127,11 @@ void boot_find_machine(struct boot *boot);
  * preflight` the page is all, and whoever reads it turns its leaves. */
 bool boot_check_machine(struct boot *boot, const char *config_refusal);
 
+struct preflight_facts;
+
+/* Writes \trapline\machine.txt: the machine in raw numbers. NULL, or why not (machine_write.c). */
+const char *boot_machine_write(struct boot *boot, const struct preflight_facts *check);
+
 /* --- leaving (leave.c) --- */
 
 /* The free memory that will be left, in bytes; 0: firmware does not say. That of boot services is

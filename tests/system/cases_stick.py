@@ -76,6 +76,16 @@ def make_usb(image):
     call(os.path.join(TOP, "tools", "usb"), "--kernel", "cloud", "--output", image)
 
 
+def reports_are_there(image):
+    for name, words in (("preflight.txt", ("Trapline preflight", "Secure Boot")),
+                        ("machine.txt", ("firmware: EDK II", "cpuid 00000001.0", "memory map: "))):
+        text = call("mtype", "-i", image, "::/trapline/" + name)
+        for word in words:
+            if word not in text:
+                return f"\\trapline\\{name} does not say '{word}'"
+    return None
+
+
 def pull(folder):
     """The stick leaves its socket."""
     with socket.socket(socket.AF_UNIX) as monitor:
@@ -93,7 +103,7 @@ TESTS = [
          files={"signed.efi": signed}, efi="signed.efi", arguments=["--secure-boot"], until=BACK,
          expect=[PAGE, r"Secure Boot +on, and it has accepted this image", BACK]),
     Test("stick-usb", PREFLIGHT, host="tcg", limit_s=40, arguments=["--stick"], until=BACK,
-         expect=[PAGE, BACK], reject=[NOT_WRITTEN]),
+         expect=[PAGE, BACK], reject=[NOT_WRITTEN], volume=reports_are_there),
     Test("stick-of-make-usb", PREFLIGHT, host="tcg", limit_s=40, image=make_usb, status=NO_RESULT,
          arguments=["--stick"],
          dialogue=[(r"> 1  This machine inside Trapline", "4"),

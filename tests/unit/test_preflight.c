@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "boot/preflight.h"
+#include "x86/acpi_host.h"
 #include "vmx_profiles.h"
 
 #define GB (UINT64_C(1) << 30)
@@ -460,7 +461,8 @@ static void put_root(uint8_t *area, const uint64_t *tables, unsigned count)
 static struct preflight_facts read_acpi(const uint8_t *area)
 {
     struct preflight_facts facts = { .rsdp = (uintptr_t)area };
-    preflight_read_acpi(acpi_map, 2, &facts);
+    struct acpi_host host;
+    preflight_read_acpi(acpi_map, 2, &facts, &host);
     return facts;
 }
 
