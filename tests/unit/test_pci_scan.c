@@ -26,7 +26,9 @@ static uint64_t clock_us;
 static struct fake_function *find(struct pci_address at)
 {
     for (unsigned i = 0; i < count; i++) {
-        if (!memcmp(&functions[i].at, &at, sizeof(at)))
+        const struct pci_address *f = &functions[i].at;
+        if (f->segment == at.segment && f->bus == at.bus && f->device == at.device &&
+            f->function == at.function)
             return &functions[i];
     }
     return NULL;
