@@ -37,6 +37,14 @@ class ProjectionTest(unittest.TestCase):
         self.assertIn("| I/O APIC read | 1 | 9,280 | 14,408 |", lines)
         self.assertIn("| port read: UART | 1,114 | 8,467 | - |", lines)
 
+    def test_reads_the_boots_figures(self):
+        text = ("[0] EXITS vm=debian vcpu=0 total=2760 CPUID=455\n"
+                "[0] ROOT vm=debian vcpu=0 handlers=415082 between=526763 of=565299322 "
+                "percent=0.16\n")
+        self.assertEqual(bench.boot_figures(text), (2760, 415082 + 526763, 565299322))
+        with self.assertRaises(bench.BenchError):
+            bench.boot_figures("")
+
     def test_columns_have_the_rows_that_others_were_measured_in(self):
         columns = {word: {"cpuid-0": n, "wbinvd": n} for n, word in enumerate(bench.MITIGATIONS)}
         self.assertEqual(bench.columns_table(columns)[2:],
