@@ -17,7 +17,7 @@ struct check {
     char page[PREFLIGHT_PAGE_BYTES];
 };
 
-/* Somebody who asked for the page reads it from its first line; on the way to a guest it scrolls. */
+/* Somebody who asked for the page reads it from its first line; before a guest it scrolls. */
 static void turn_leaf(struct boot *boot, unsigned *row)
 {
     if (++*row + 2 < boot_screen_rows(boot))

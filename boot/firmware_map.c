@@ -2,8 +2,8 @@
  * Firmware's memory map, and leaving boot services with it.
  *
  * Not here: what the map means (memory_map.c), what comes after (leave.c). No lock: one core runs.
- * UEFI specification, "EFI_BOOT_SERVICES.GetMemoryMap()", "ExitBootServices()": the map's key must be
- * current, and after a first refusal only GetMemoryMap and ExitBootServices may be called.
+ * UEFI specification, "EFI_BOOT_SERVICES.GetMemoryMap()", "ExitBootServices()": the map's key must
+ * be current, and after a first refusal only GetMemoryMap and ExitBootServices may be called.
  */
 #include "boot/firmware_map.h"
 

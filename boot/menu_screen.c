@@ -2,7 +2,8 @@
  * The menu on the firmware's console: keys, clock, and rows that have changed.
  *
  * Not here: what the keys do, how the rows look (menu.c). No lock: one core runs.
- * UEFI specification, "Simple Text Input Protocol", "Simple Text Output Protocol", "WaitForEvent()".
+ * UEFI specification, "Simple Text Input Protocol", "Simple Text Output Protocol",
+ * "WaitForEvent()".
  */
 #include "boot/menu_screen.h"
 
