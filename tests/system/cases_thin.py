@@ -50,7 +50,7 @@ TESTS = [
                  r"guest is up", r"^thin-probe: 0 surprises", r"^0 +CPUID +\d+", r"^RATE exits=0 ",
                  r"^hidden bytes +0x[0-9a-f]+", r"^core 0 is out of VMX operation",
                  r"thin mode is not here", r"^Linux debian "],
-         reject=[r"^FAIL ", r"(PANIC|BUG|WARNING|Oops)\b.*:"]),
+         reject=[r"^FAIL ", r"PANIC|Kernel panic|Oops|\] (BUG|WARNING): "]),
     # A second one inside finds no VT-x, and leaves the first alone.
     Test("thin-shell-second-inside", THIN, cpus=1, limit_s=120,
          shell=["trapline.efi", "trapline.efi", "echo that was all"], until=r"^that was all",
