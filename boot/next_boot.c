@@ -71,6 +71,13 @@ static EFI_STATUS load_from(struct boot *boot, EFI_HANDLE device, const CHAR16 *
     return status;
 }
 
+/* A volume without the file, or that cannot be read at all (an empty card reader, a foreign file
+ * system), says nothing of the next; a program that firmware forbids is the one that was meant. */
+static bool may_be_elsewhere(EFI_STATUS status)
+{
+    return EFI_ERROR(status) && status != EFI_SECURITY_VIOLATION && status != EFI_ACCESS_DENIED;
+}
+
 /* Somewhere else than on our own volume. */
 static EFI_STATUS load_from_any(struct boot *boot, const CHAR16 *file, EFI_HANDLE *image)
 {
@@ -82,7 +89,7 @@ static EFI_STATUS load_from_any(struct boot *boot, const CHAR16 *file, EFI_HANDL
     if (EFI_ERROR(status))
         return EFI_NOT_FOUND;
     status = EFI_NOT_FOUND;
-    for (UINTN i = 0; i < count && status == EFI_NOT_FOUND; i++)
+    for (UINTN i = 0; i < count && may_be_elsewhere(status); i++)
         status = load_from(boot, handles[i], file, image);
     boot->services->FreePool(handles);
     return status;
@@ -99,7 +106,7 @@ static EFI_STATUS load(struct boot *boot, EFI_HANDLE *image)
         return EFI_INVALID_PARAMETER;
     if (!EFI_ERROR(boot->services->HandleProtocol(boot->image, &guid, (void **)&self)))
         status = load_from(boot, self->DeviceHandle, file, image);
-    return status == EFI_NOT_FOUND ? load_from_any(boot, file, image) : status;
+    return may_be_elsewhere(status) ? load_from_any(boot, file, image) : status;
 }
 
 /* The options stay allocated: the program may look at them as long as it runs. */

@@ -52,6 +52,9 @@ static void judge_processor(const struct preflight_facts *facts, struct prefligh
     say(report, PREFLIGHT_FINE, "processor", "%s (%s, family %u, model 0x%x, stepping %u)%s%s",
         facts->brand[0] ? facts->brand : "unnamed", facts->vendor, family, model, s & 0xf,
         facts->hypervisor[0] ? ", under the hypervisor " : "", facts->hypervisor);
+    say_feature(report, "execute-disable", facts->nx, PREFLIGHT_STOPS,
+                "pages can be kept from being executed",
+                "off: switch \"Execute Disable Bit\" (XD, NX) on in the firmware's set-up");
 }
 
 /* False: without VT-x there is nothing more to say about it. */

@@ -13,7 +13,7 @@
 #include "x86/vmx_caps.h"
 
 #define PREFLIGHT_MAX_CORES 256
-#define PREFLIGHT_MAX_LINES 28
+#define PREFLIGHT_MAX_LINES 29
 #define PREFLIGHT_SUBJECT_BYTES 18
 #define PREFLIGHT_TEXT_BYTES 360
 #define PREFLIGHT_PAGE_BYTES 12288
@@ -47,6 +47,7 @@ struct preflight_facts {
     char brand[49];          /* empty: the processor does not say */
     uint32_t signature;      /* CPUID.1:EAX */
     char hypervisor[13];     /* empty: nobody runs below us */
+    bool nx;                 /* pages can be kept from execution */
     bool invariant_tsc;
     bool tsc_deadline;
     /* The boot core first. Cores that did not answer are not among them. */

@@ -106,6 +106,8 @@ static void collect_processor(struct preflight_facts *facts)
         if (facts->hypervisor[0] == 0)
             memcpy(facts->hypervisor, "unnamed", 8);
     }
+    if (cpuid(CPUID_LEAF_EXTENDED, 0).eax >= CPUID_LEAF_EXTENDED_FEATURES_1)
+        facts->nx = cpuid(CPUID_LEAF_EXTENDED_FEATURES_1, 0).edx & CPUID_80000001_EDX_NX;
     if (cpuid(CPUID_LEAF_EXTENDED, 0).eax >= CPUID_LEAF_APM)
         facts->invariant_tsc = cpuid(CPUID_LEAF_APM, 0).edx & CPUID_80000007_EDX_INVARIANT_TSC;
     collect_brand(facts);

@@ -38,6 +38,7 @@ struct thin {
     uint64_t delta; /* from this image to the copy */
     struct boot_mp mp;
     unsigned taken;
+    bool lost; /* a core did not come back in time */
     const char *why;
 };
 
@@ -182,6 +183,9 @@ static bool describe(struct thin *thin)
 
 static const char *take_this_core(struct thin *thin)
 {
+    /* A shadow stack would hold the calls on the way in, which the guest does not return from. */
+    if (read_cr4() & (CR4_CET | CR4_VMXE))
+        return "firmware runs it with CR4.CET or CR4.VMXE";
     struct percpu *cpu = IN_COPY(thin, thin_core_of)(host_apic_id());
 
     if (!cpu)
@@ -214,16 +218,17 @@ static bool take_core(struct thin *thin, UINTN number)
         return true;
     thin->why = "it does not come back";
     EFI_STATUS status = boot_mp_run(&thin->mp, number, take_other_core, thin, CORE_TIMEOUT_US);
+    thin->lost |= status == EFI_TIMEOUT;
     if (!thin->why && EFI_ERROR(status))
         thin->why = boot_status_name(status);
     return !thin->why || refuse_core(thin, info.processor_id, thin->why);
 }
 
 /* Some cores are in the guest and one cannot follow. Whoever started that core would run outside,
- * where everything of ours can be seen. */
+ * where everything of ours can be seen. Or one did not come back in time: it may be in the block. */
 static HV_NORETURN void give_up(struct thin *thin)
 {
-    boot_print(thin->boot, "\nTRAPLINE: refused: %s\nSome cores have been taken already: the machine "
+    boot_print(thin->boot, "\nTRAPLINE: refused: %s\nCores have been taken already, or are out of reach: the machine "
                            "is reset in 10 seconds.\n", thin->boot->reason);
     thin->boot->services->Stall(10000000);
     thin->boot->system->RuntimeServices->ResetSystem(EfiResetCold, EFI_ABORTED, 0, NULL);
@@ -241,7 +246,7 @@ static bool take_cores(struct thin *thin)
         thin->why = take_this_core(thin);
         ok = !thin->why || refuse_core(thin, host_apic_id(), thin->why);
     }
-    if (!ok && thin->taken)
+    if (!ok && (thin->taken || thin->lost))
         give_up(thin);
     return ok;
 }

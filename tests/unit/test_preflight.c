@@ -32,6 +32,7 @@ static struct preflight_facts good(void)
         .vendor = "GenuineIntel",
         .brand = "Some Processor",
         .signature = 0x50654,
+        .nx = true,
         .invariant_tsc = true,
         .tsc_deadline = true,
         .cores = cores,
@@ -112,6 +113,14 @@ static void test_a_good_machine_is_fine(void **state)
     assert_non_null(strstr(line("processor"), "unnamed (GenuineIntel, family 5, model 0xe"));
 }
 
+static void test_execute_disable_switched_off(void **state)
+{
+    (void)state;
+    struct preflight_facts f = good();
+    f.nx = false;
+    assert_non_null(strstr(only(&f, PREFLIGHT_STOPS, "execute-disable")->text, "switch"));
+}
+
 static void test_no_vtx(void **state)
 {
     (void)state;
@@ -125,7 +134,7 @@ static void test_no_vtx(void **state)
     assert_non_null(strstr(line("processor"), "KVMKVMKVM"));
     for (unsigned i = 0; i < report.count; i++) /* nothing is said of what is not there */
         assert_string_not_equal(report.lines[i].subject, "EPT");
-    assert_int_equal(strncmp(report.lines[1].text, "this processor has no VT-x", 26), 0);
+    assert_int_equal(strncmp(line("VT-x"), "this processor has no VT-x", 26), 0);
 }
 
 static void test_feature_control(void **state)
@@ -526,6 +535,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_good_machine_is_fine),
+        cmocka_unit_test(test_execute_disable_switched_off),
         cmocka_unit_test(test_no_vtx),
         cmocka_unit_test(test_feature_control),
         cmocka_unit_test(test_other_cores),

@@ -90,6 +90,7 @@ static void join(void *argument)
 
 void kept_join(void)
 {
+    uint64_t flags = read_rflags();
     struct percpu *cpu;
 
     while (__atomic_load_n(&kept.gate, __ATOMIC_ACQUIRE) == GATE_NOT_YET)
@@ -97,9 +98,12 @@ void kept_join(void)
     cpu = smp_claim_block(host_apic_id());
     if (!cpu)
         return;
+    cli(); /* PI says nothing of IF in an AP's procedure */
     kept_state_save(cpu->kept);
     kept_call(&cpu->kept->rsp, cpu->stack_top, join, cpu);
     cpu->failure = kept_state_check(cpu->kept, cpu->kept + 1); /* a page has room for two */
+    if (flags & RFLAGS_IF)
+        sti();
     __atomic_store_n(&cpu->state, CORE_HOME, __ATOMIC_RELEASE);
 }
 

@@ -132,9 +132,9 @@ static void check_processor(void)
 void arch_start_thin(const struct boot_info *info)
 {
     panic_init(info->image.text_start, info->image.text_bytes);
+    handed_over = info; /* first: a panic wants a console */
     check_hand_over(info);
     check_processor();
-    handed_over = info;
     host_memory_init(info);
     idt_build();
 }

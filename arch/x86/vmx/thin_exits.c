@@ -6,7 +6,8 @@
  * INIT is answered in two halves. On a machine a start-up message may follow INIT at once, and one
  * that finds the processor outside of the wait-for-SIPI state is dropped; so the exit for INIT
  * only puts the guest into that state, and the registers are reset when the message has come. INIT
- * at the boot core starts it over at the reset vector, as the hardware does.
+ * at the boot core would run firmware's first code as a guest; what asked for it wanted a reset, and
+ * gets one.
  * No lock: a core's own.
  * SDM volume 3 "VM Exits Due to INIT/SIPI", "Processor State After Reset", "Mode Transitions".
  */
@@ -18,8 +19,15 @@
 
 /* --- instructions --------------------------------------------------------------------------- */
 
-/* The processor's own answer, but for VT-x, SMX and lists of MSRs, and for what it takes from CR4, which is ours
- * while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf 0DH are right. */
+/* What the processor writes by itself to a linear address (the debug store, for PEBS and BTS) would
+ * be written by our page tables while we run; what it writes to physical addresses (Processor Trace)
+ * does not go through the EPT. */
+#define HIDDEN_1_ECX \
+    (CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_DTES64 | CPUID_1_ECX_DS_CPL)
+
+/* The processor's own answer, but for VT-x, SMX, lists of MSRs and the above, and for what it takes
+ * from CR4, which is ours while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf
+ * 0DH are right. */
 static unsigned thin_cpuid(struct vmx_vcpu *v)
 {
     uint64_t *r = v->gprs.r;
@@ -28,13 +36,17 @@ static unsigned thin_cpuid(struct vmx_vcpu *v)
     uint64_t cr4 = vmcs_read(VMCS_GUEST_CR4);
 
     if (leaf == CPUID_LEAF_FEATURES) {
-        regs.ecx &= ~(CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE);
+        regs.ecx &= ~(HIDDEN_1_ECX | CPUID_1_ECX_OSXSAVE);
+        regs.edx &= ~CPUID_1_EDX_DS;
         regs.ecx |= cr4 & CR4_OSXSAVE ? CPUID_1_ECX_OSXSAVE : 0;
     } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 0) {
         regs.ecx &= ~CPUID_7_ECX_OSPKE;
         regs.ecx |= cr4 & CR4_PKE ? CPUID_7_ECX_OSPKE : 0;
+        regs.ebx &= ~CPUID_7_EBX_PT;
     } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 1) {
         regs.eax &= ~CPUID_7_1_EAX_MSRLIST;
+    } else if (leaf == CPUID_LEAF_PT) {
+        regs = (struct cpuid_regs){ 0 };
     }
     r[X86_RAX] = regs.eax;
     r[X86_RBX] = regs.ebx;
@@ -114,8 +126,8 @@ static void init_registers(struct vmx_vcpu *v)
 static unsigned thin_init(struct vmx_vcpu *v)
 {
     if (v->vcpu.index == 0) {
-        init_registers(v);
-        return EXIT_KEEP | VCPU_RUN;
+        hv_error("thin: INIT at the boot core; the machine is reset");
+        arch_reset();
     }
     v->run_state = VMX_WAIT_FOR_SIPI; /* first: thin_take_nmi looks at it */
     vmcs_write(VMCS_ENTRY_INTERRUPTION_INFORMATION, 0);

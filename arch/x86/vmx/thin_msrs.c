@@ -5,7 +5,10 @@
  * - IA32_FEATURE_CONTROL reads as locked without VMX, and cannot be written then; the capability
  *   MSRs do not exist.
  * - MTRRs are written as asked, and the EPT follow.
- * - IA32_APIC_BASE is written as asked.
+ * - IA32_APIC_BASE is written as asked, but not to where we are: we would find registers there.
+ * - What makes the processor write to memory past the page tables or the EPT is not there, as CPUID
+ *   says (thin_exits.c): PEBS and Processor Trace cannot be switched on. The thread director's table
+ *   (IA32_HW_FEEDBACK_PTR) may be anywhere else.
  * - A microcode update is not done: in VMX non-root operation the processor would read it by
  *   guest-linear address, and the SDM wants nobody else to run meanwhile. The revision stays, which
  *   is how an operating system sees an update that did not take.
@@ -14,6 +17,8 @@
  */
 #include "arch/x86/vmx/thin_internal.h"
 #include "x86/msr.h"
+
+#define RTIT_CTL_TRACE_EN 1u
 
 #define VMX_MSR_FIRST MSR_IA32_VMX_BASIC
 #define VMX_MSR_LAST MSR_IA32_VMX_EXIT_CTLS2
@@ -45,6 +50,9 @@ void thin_msr_bitmap_fill(uint8_t *bitmap)
     exit_on(bitmap, MSR_IA32_FEATURE_CONTROL, true);
     exit_on(bitmap, MSR_IA32_APIC_BASE, true);
     exit_on(bitmap, MSR_IA32_BIOS_UPDT_TRIG, true);
+    exit_on(bitmap, MSR_IA32_PEBS_ENABLE, true);
+    exit_on(bitmap, MSR_IA32_RTIT_CTL, true);
+    exit_on(bitmap, MSR_IA32_HW_FEEDBACK_PTR, true);
     for (uint32_t msr = VMX_MSR_FIRST; msr <= VMX_MSR_LAST; msr++) {
         exit_on(bitmap, msr, false);
         exit_on(bitmap, msr, true);
@@ -133,11 +141,41 @@ static bool read_msr(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
     return true;
 }
 
+static bool meets_block(struct vmx_vcpu *v, uint64_t at, uint64_t bytes)
+{
+    const struct thin_setup *setup = &thin_machine_of(v)->setup;
+
+    return at < setup->block_start + setup->block_bytes && at + bytes > setup->block_start;
+}
+
+/* CPUID.06H:EDX[11:8]: pages of the table, minus one. SDM "Hardware Feedback Interface Pointer". */
+static uint64_t feedback_bytes(void)
+{
+    return (uint64_t)((cpuid(CPUID_LEAF_POWER, 0).edx >> 8 & 0xf) + 1) << HV_PAGE_SHIFT;
+}
+
+/* What would make a write of this value reach us. */
+static bool is_dangerous(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+    switch (msr) {
+    case MSR_IA32_PEBS_ENABLE:
+        return value != 0;
+    case MSR_IA32_RTIT_CTL:
+        return value & RTIT_CTL_TRACE_EN;
+    case MSR_IA32_APIC_BASE:
+        return meets_block(v, value & APIC_BASE_ADDRESS, HV_PAGE_BYTES);
+    case MSR_IA32_HW_FEEDBACK_PTR:
+        return meets_block(v, value & APIC_BASE_ADDRESS, feedback_bytes());
+    default:
+        return false;
+    }
+}
+
 static bool write_msr(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 {
     if (is_ours(msr))
         return write_ours(thin_core_of_vcpu(v), msr, value);
-    if (is_vmx_capability(msr) || msr == MSR_IA32_FEATURE_CONTROL)
+    if (is_vmx_capability(msr) || msr == MSR_IA32_FEATURE_CONTROL || is_dangerous(v, msr, value))
         return false;
     if (msr == MSR_IA32_BIOS_UPDT_TRIG)
         return true;

@@ -12,8 +12,9 @@
  *
  * Not every guest can be left alone: it must be in 64-bit mode at privilege level 0, with paging of
  * as many levels as firmware had (the number cannot be changed without leaving 64-bit mode), with
- * execute-disable on, and in the upper half of its addresses (our own are in the lower). Else the
- * read is refused by #GP, and the guest stays.
+ * execute-disable on, without LASS, and in the upper half of its addresses (our own are in the
+ * lower). Under FRED no IRET of its would open NMIs again. Else the read is refused by #GP, and the
+ * guest stays.
  * No lock: a core's own; pages come from the allocator, which has one, and are not given back.
  * SDM volume 3 "VMM Setup & Tear Down".
  */
@@ -164,7 +165,8 @@ static bool can_leave(struct vmx_vcpu *v, uint64_t rip)
     uint64_t efer = vmcs_read(VMCS_GUEST_IA32_EFER);
 
     return vmx_guest_mode(v) == EMUL_MODE_64 && (efer & EFER_NXE) &&
-           !((cr4 ^ read_cr4()) & CR4_LA57) && (rip - TAIL_BYTES) >> 63 &&
+           !((cr4 ^ read_cr4()) & CR4_LA57) && !(cr4 & (CR4_LASS | CR4_FRED)) &&
+           (rip - TAIL_BYTES) >> 63 &&
            !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF);
 }
 

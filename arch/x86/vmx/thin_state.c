@@ -36,6 +36,9 @@ static struct thin_segment from_descriptor(uint16_t selector, uint64_t low, uint
         s.limit = s.limit << 12 | 0xfff;
     s.rights = (uint32_t)(low >> 40) & 0xf0ff;
     s.base = (low >> 16 & 0xffffff) | (low >> 32 & 0xff000000) | high << 32;
+    /* What the processor has loaded is accessed, whatever has become of the copy in memory. */
+    if (s.rights & VMX_AR_S)
+        s.rights |= VMX_AR_ACCESSED;
     return s;
 }
 
@@ -82,6 +85,7 @@ static void capture_segments(struct thin_state *s)
     s->segment[SEG_TR] = read_segment(&s->gdtr, str(), true);
     if (s->segment[SEG_TR].rights & VMX_AR_UNUSABLE)
         s->segment[SEG_TR] = no_task();
+    s->segment[SEG_TR].rights |= VMX_AR_TYPE_TSS_BUSY; /* and a loaded task is busy */
 }
 
 void thin_state_capture(struct thin_state *s, const struct thin_return *where)
@@ -115,6 +119,9 @@ static void write_segment(unsigned index, const struct thin_segment *s)
 
 void thin_state_to_vmcs(struct vmx_vcpu *v, const struct thin_state *s)
 {
+    /* The guest has neither: a bit that firmware left set could not be cleared by it. */
+    uint64_t cr4 = s->cr4 & ~(CR4_SMXE | CR4_VMXE);
+
     for (unsigned i = 0; i < THIN_SEGMENTS; i++)
         write_segment(i, &s->segment[i]);
     vmcs_write(VMCS_GUEST_GDTR_BASE, s->gdtr.base);
@@ -124,8 +131,8 @@ void thin_state_to_vmcs(struct vmx_vcpu *v, const struct thin_state *s)
     vmcs_write(VMCS_CR0_READ_SHADOW, s->cr0);
     vmcs_write(VMCS_GUEST_CR0, vmx_controls_cr0(v->controls, s->cr0));
     vmcs_write(VMCS_GUEST_CR3, s->cr3);
-    vmcs_write(VMCS_CR4_READ_SHADOW, s->cr4);
-    vmcs_write(VMCS_GUEST_CR4, vmx_controls_cr4(v->controls, s->cr4));
+    vmcs_write(VMCS_CR4_READ_SHADOW, cr4);
+    vmcs_write(VMCS_GUEST_CR4, vmx_controls_cr4(v->controls, cr4));
     vmcs_write(VMCS_GUEST_DR7, s->dr7);
     vmcs_write(VMCS_GUEST_IA32_EFER, s->efer);
     vmcs_write(VMCS_GUEST_IA32_PAT, s->pat);

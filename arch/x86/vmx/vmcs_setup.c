@@ -66,6 +66,8 @@ static void write_addresses(struct vmx_vcpu *v)
         vmcs_write(VMCS_XSS_EXITING_BITMAP, 0);
     if (c->cpu2 & CPU2_ENABLE_ENCLS_EXITING)
         vmcs_write(VMCS_ENCLS_EXITING_BITMAP, UINT64_MAX);
+    if (c->cpu2 & CPU2_ENABLE_PCONFIG)
+        vmcs_write(VMCS_PCONFIG_EXITING_BITMAP, 0);
 }
 
 /* Selectors, bases and tables are this core's; control registers are the same on all. */
