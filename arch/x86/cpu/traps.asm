@@ -17,6 +17,25 @@ extern host_irq_dispatch
 
 %define FIRST_IRQ_VECTOR 32
 
+; In the order of struct trap_frame, from the end.
+%macro push_registers 0
+    push    rax
+    push    rbx
+    push    rcx
+    push    rdx
+    push    rsi
+    push    rdi
+    push    rbp
+    push    r8
+    push    r9
+    push    r10
+    push    r11
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+%endmacro
+
 ; Vectors that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP.
 %define HAS_ERROR(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21)
 
@@ -40,21 +59,7 @@ trap_stubs:
 
     align 16
 trap_common:
-    push    rax
-    push    rbx
-    push    rcx
-    push    rdx
-    push    rsi
-    push    rdi
-    push    rbp
-    push    r8
-    push    r9
-    push    r10
-    push    r11
-    push    r12
-    push    r13
-    push    r14
-    push    r15
+    push_registers
     cld
     mov     rdi, rsp
     mov     rbp, rsp            ; kept by the callee
@@ -189,21 +194,7 @@ hv_panic:
     jc      panic_assertion
     mov     [panic_rsp], rsp
     lea     rsp, [panic_registers.end]
-    push    rax
-    push    rbx
-    push    rcx
-    push    rdx
-    push    rsi
-    push    rdi
-    push    rbp
-    push    r8
-    push    r9
-    push    r10
-    push    r11
-    push    r12
-    push    r13
-    push    r14
-    push    r15
+    push_registers
     mov     rsp, [panic_rsp]
     jmp     panic_assertion
 
