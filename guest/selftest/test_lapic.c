@@ -226,13 +226,23 @@ static void check_deadline(void)
 
 static volatile uint32_t nmi_count, nmi_nested;
 
+/* Without PAUSE, which may hand the core to another VM in the middle of an NMI handler: Bochs 2.7
+ * enters that one with NMIs still blocked, whatever its VMCS says (later versions do not). */
+static void spin_us(uint64_t microseconds)
+{
+    uint64_t start = rdtsc();
+
+    while (rdtsc() - start < guest_us(microseconds))
+        ;
+}
+
 static void nmi_handler(struct trap_frame *frame)
 {
     (void)frame;
     if (nmi_count++ == 0) {
         /* Another one now must wait for IRET. */
         guest_ipi(guest_apic_id(), ICR_NMI | ICR_ASSERT);
-        guest_delay_us(100);
+        spin_us(100);
         nmi_nested = nmi_count;
     }
 }
