@@ -11,8 +11,10 @@
 #include "x86/thin.h"
 
 /* What a core's registers held when it was taken, and what they get back when it is given back.
- * Segments in the order of the VMCS: ES, CS, SS, DS, FS, GS, LDTR, TR. */
-#define THIN_SEGMENTS 8
+ * Segments in the order of the VMCS. */
+enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, THIN_SEGMENTS };
+
+#define SELECTOR_TI 4u /* the descriptor is in the LDT */
 
 struct thin_segment {
     uint16_t selector;

@@ -27,10 +27,7 @@
 #include "x86/host_paging.h"
 #include "x86/msr.h"
 
-enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
-
 #define GDT_ENTRIES (HV_PAGE_BYTES / 8)
-#define SELECTOR_TI 4u
 #define TSS_BUSY (UINT64_C(2) << 40)
 #define PTE_PRESENT 1ull
 #define PTE_WRITE 2ull

@@ -12,10 +12,7 @@
 #include "x86/descriptors.h"
 #include "x86/msr.h"
 
-enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
-
 #define SELECTOR_INDEX 0xfff8u
-#define SELECTOR_TI 4u
 #define DESCRIPTOR_G (UINT64_C(1) << 55)
 #define TSS_BYTES_LEAST 104u
 
