@@ -114,7 +114,7 @@ $(BUILD)/trapline.gz: $(BUILD)/trapline.so tools/pack-image
 	@tools/pack-image $(BUILD)/trapline.bin $$(($(call symbol,image_text_end) - 4096)) $@
 
 UNPACK_OBJS := $(addprefix $(BUILD)/obj/,boot/unpack/main.o boot/unpack/inflate.o \
-                 boot/unpack/branches.o boot/relocate.o \
+                 boot/unpack/branches.o boot/relocate.o boot/page_rights.o \
                  vmm/lib/string.o boot/unpack/payload.asm.o)
 symbol = 0x$$(nm $(BUILD)/trapline.so | awk '$$3 == "$(1)" { print $$1 }')
 

@@ -13,6 +13,7 @@
 #include "boot/thin.h"
 #include "boot/memory_attributes.h"
 #include "boot/mp_services.h"
+#include "boot/page_rights.h"
 #include "boot/relocate.h"
 #include "hv/string.h"
 #include "x86/host_apic.h"
@@ -96,25 +97,6 @@ static void allow_execution(struct thin *thin)
                           EFI_MEMORY_XP | EFI_MEMORY_RO);
 }
 
-/* Does every level of firmware's page tables let this address be executed? SDM volume 3 "4-Level
- * Paging and 5-Level Paging", "Determination of Access Rights". */
-static bool is_executable(uint64_t linear)
-{
-    const uint64_t present = 1, large = 1u << 7, no_execute = UINT64_C(1) << 63;
-    uint64_t table = read_cr3();
-
-    for (int level = read_cr4() & CR4_LA57 ? 5 : 4; level >= 1; level--) {
-        table &= 0x000ffffffffff000ull;
-        uint64_t entry = ((const uint64_t *)table)[linear >> (12 + 9 * (level - 1)) & 511];
-        if (!(entry & present) || (entry & no_execute))
-            return false;
-        if (level == 1 || (entry & large))
-            return true;
-        table = entry;
-    }
-    return false;
-}
-
 static bool copy_image(struct thin *thin)
 {
     uint64_t from = (uint64_t)ImageBase + HEADERS_BYTES;
@@ -125,7 +107,8 @@ static bool copy_image(struct thin *thin)
     image_relocate(thin->setup.block_start, image_relr_start,
                    (size_t)(image_relr_end - image_relr_start), thin->delta);
     allow_execution(thin);
-    if (!is_executable(to))
+    if (!page_rights_hold(read_cr3(), read_cr4() & CR4_LA57 ? 5 : 4, to,
+                          thin->boot->info->image.text_bytes, PAGE_MAY_EXECUTE))
         return boot_refuse(thin->boot, "thin mode: firmware keeps reserved memory from being "
                                        "executed and has no way to change that");
     return true;

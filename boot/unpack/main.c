@@ -8,11 +8,13 @@
 #include <efi.h>
 
 #include "boot/memory_attributes.h"
+#include "boot/page_rights.h"
 #include "boot/unpack/branches.h"
 #include "boot/unpack/inflate.h"
 #include "hv/boot_info.h"
 #include "hv/string.h"
 #include "x86/insn.h"
+#include "x86/regs.h"
 
 #define HEADERS_BYTES 4096u /* the image is linked to begin one page after its base */
 
@@ -42,22 +44,27 @@ static EFI_STATUS refuse(EFI_SYSTEM_TABLE *system, const CHAR16 *why, EFI_STATUS
     return status;
 }
 
+static bool code_may(uint64_t base, uint64_t wanted)
+{
+    return page_rights_hold(read_cr3(), read_cr4() & CR4_LA57 ? 5 : 4, base + HEADERS_BYTES,
+                            unpack_image.text_end - HEADERS_BYTES, wanted);
+}
+
 /* Firmware that keeps allocated memory from being executed can be asked to change that, for code
- * that is then not writable, until it is given back. Other firmware has no such protocol. */
-static EFI_STATUS protect_code(EFI_BOOT_SERVICES *services, uint64_t base, bool code)
+ * that is then not writable, until it is given back. Other firmware has no such protocol, or one
+ * that knows nothing of this memory: what counts is what the page tables say then. */
+static void protect_code(EFI_BOOT_SERVICES *services, uint64_t base, bool code)
 {
     EFI_GUID guid = MEMORY_ATTRIBUTE_PROTOCOL;
     uint64_t start = base + HEADERS_BYTES, bytes = unpack_image.text_end - HEADERS_BYTES;
     struct memory_attributes *attributes;
-    EFI_STATUS status;
 
     if (services->LocateProtocol(&guid, NULL, (void **)&attributes) != EFI_SUCCESS)
-        return EFI_SUCCESS;
+        return;
     if (!code)
-        return attributes->clear(attributes, start, bytes, EFI_MEMORY_RO);
-    status = attributes->set(attributes, start, bytes, EFI_MEMORY_RO);
-    return EFI_ERROR(status) ? status
-                             : attributes->clear(attributes, start, bytes, EFI_MEMORY_XP);
+        attributes->clear(attributes, start, bytes, EFI_MEMORY_RO);
+    else if (!EFI_ERROR(attributes->set(attributes, start, bytes, EFI_MEMORY_RO)))
+        attributes->clear(attributes, start, bytes, EFI_MEMORY_XP);
 }
 
 static bool unpack(EFI_BOOT_SERVICES *services, uint64_t base)
@@ -85,11 +92,12 @@ static EFI_STATUS start(EFI_HANDLE image, EFI_SYSTEM_TABLE *system, uint64_t bas
         return refuse(system, L"this file is damaged; write it to the stick once more",
                       EFI_CRC_ERROR);
     *(struct boot_unpack_mark *)base = (struct boot_unpack_mark){ BOOT_UNPACK_MAGIC, start_tsc };
-    if (EFI_ERROR(protect_code(system->BootServices, base, true)))
-        return refuse(system, L"firmware does not let unpacked code run", EFI_SECURITY_VIOLATION);
-    status = ((EFI_IMAGE_ENTRY_POINT)(base + unpack_image.entry))(image, system);
-    if (EFI_ERROR(protect_code(system->BootServices, base, false)))
-        return refuse(system, L"firmware keeps the unpacked code", EFI_SECURITY_VIOLATION);
+    protect_code(system->BootServices, base, true);
+    if (code_may(base, PAGE_MAY_EXECUTE))
+        status = ((EFI_IMAGE_ENTRY_POINT)(base + unpack_image.entry))(image, system);
+    else
+        status = refuse(system, L"firmware does not let unpacked code run", EFI_SECURITY_VIOLATION);
+    protect_code(system->BootServices, base, false);
     return status;
 }
 
@@ -104,6 +112,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
     if (EFI_ERROR(status))
         return refuse(system, L"there is no memory for the image", status);
     status = start(image, system, base, start_tsc);
-    system->BootServices->FreePages(base, pages);
+    /* Memory that cannot be written would be firmware's undoing as soon as it used it again. */
+    if (code_may(base, PAGE_MAY_WRITE))
+        system->BootServices->FreePages(base, pages);
     return status;
 }

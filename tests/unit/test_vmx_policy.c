@@ -273,6 +273,42 @@ static void forbidding_what_the_processor_insists_on(void **state)
     assert_false(c.cpu & CPU_CR3_LOAD_EXITING);
 }
 
+static struct vmx_caps caps_of_everything(void)
+{
+    struct vmx_caps caps;
+
+    memset(&caps, 0xff, sizeof(caps));
+    caps.basic = VMX_BASIC_TRUE_CONTROLS | 6ull << VMX_BASIC_MEMORY_TYPE_SHIFT;
+    caps.true_pinbased = caps.true_procbased = caps.true_exit = caps.true_entry =
+        caps.procbased2 = 0xffffffff00000000ull;
+    caps.cr0_fixed0 = caps.cr4_fixed0 = 0;
+    return caps;
+}
+
+/* What a control switches on for the guest is on, as on the machine; what takes an exit is off; and so
+ * are the features that the guest is not shown (PCONFIG, lists of MSRs). A control that gets a name
+ * later has to be judged here. */
+static void thin_on_a_processor_that_has_everything(void **state)
+{
+    (void)state;
+    struct vmx_caps caps = caps_of_everything();
+    struct vm_policy policy = vm_policy_thin();
+    struct vmx_controls c = translate(&policy, &caps);
+    assert_int_equal(c.pin, 0);
+    assert_int_equal(c.cpu, CPU_USE_MSR_BITMAPS | CPU_ACTIVATE_SECONDARY_CONTROLS);
+    assert_int_equal(c.cpu2, CPU2_ENABLE_EPT | CPU2_ENABLE_RDTSCP | CPU2_ENABLE_VPID |
+                                 CPU2_UNRESTRICTED_GUEST | CPU2_ENABLE_INVPCID |
+                                 CPU2_ENABLE_XSAVES_XRSTORS | CPU2_ENABLE_USER_WAIT_AND_PAUSE |
+                                 CPU2_CONCEAL_VMX_FROM_PT);
+    assert_int_equal(c.cpu3, 0);
+    assert_int_equal(c.exit, EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDRESS_SPACE_SIZE |
+                                 EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER |
+                                 EXIT_CONCEAL_VMX_FROM_PT);
+    assert_int_equal(c.exit2, 0);
+    assert_int_equal(c.entry, ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER |
+                                  ENTRY_CONCEAL_VMX_FROM_PT);
+}
+
 struct relation {
     size_t needing, needed;
     bool unsupported;
@@ -305,12 +341,7 @@ static void dependencies_are_enforced(void **state)
         { F(save_preemption_timer), F(preemption_timer), false },
         { F(tsc_scaling), F(tsc_offsetting), false },
     };
-    struct vmx_caps caps;
-    memset(&caps, 0xff, sizeof(caps));
-    caps.basic = VMX_BASIC_TRUE_CONTROLS | 6ull << VMX_BASIC_MEMORY_TYPE_SHIFT;
-    caps.true_pinbased = caps.true_procbased = caps.true_exit = caps.true_entry =
-        caps.procbased2 = 0xffffffff00000000ull;
-    caps.cr0_fixed0 = caps.cr4_fixed0 = 0;
+    struct vmx_caps caps = caps_of_everything();
     for (size_t i = 0; i < HV_ARRAY_COUNT(relations); i++) {
         struct vm_policy all = { 0 };
         for (size_t w = 0; w < vm_policy_wish_count(); w++)
@@ -567,6 +598,7 @@ int main(void)
         cmocka_unit_test(control_registers),
         cmocka_unit_test(guest_interrupts_leave_the_core_to_the_guest),
         cmocka_unit_test(thin_leaves_everything_to_the_guest),
+        cmocka_unit_test(thin_on_a_processor_that_has_everything),
         cmocka_unit_test(requirement_names_what_is_missing),
         cmocka_unit_test(a_wish_of_several_controls_is_granted_whole_or_not),
         cmocka_unit_test(forbidding_what_the_processor_insists_on),

@@ -471,7 +471,6 @@ struct vm_policy vm_policy_thin(void)
     policy.wbinvd_exiting = VM_FORBID;
     policy.encls_exiting = VM_FORBID;
     policy.enclv_exiting = VM_FORBID;
-    policy.pconfig = VM_PREFER;
     policy.user_wait_and_pause = VM_PREFER;
     policy.io_bitmaps = VM_AVOID;
     policy.io_exiting = VM_FORBID;

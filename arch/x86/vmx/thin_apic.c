@@ -1,6 +1,7 @@
 /*
  * What INIT does to a core's local APIC, which a VM exit for INIT leaves undone: everything masked,
- * switched off by software, nothing requested or in service. Mode and id stay.
+ * switched off by software, nothing in service. Mode and id stay. What has been requested stays
+ * requested, since no write takes that back: systems look for such leftovers as they set up a core.
  *
  * The guest's APIC is the machine's, in whichever mode the guest has put it; its page is mapped
  * before the first guest runs, at the address that firmware uses. A guest that has moved it away
@@ -15,6 +16,7 @@
 
 #define SVR_INIT 0xffu
 #define VECTORS 256
+#define LVT_CMCI 6u /* of the version register's "Max LVT Entry" */
 
 /* Boot-once. */
 static volatile uint8_t *page;
@@ -70,6 +72,12 @@ void thin_apic_init(void)
     write_register(base, APIC_INITIAL_COUNT, 0);
     for (uint32_t i = 0; i <= hv_min_u64(most, 5); i++)
         write_register(base, APIC_LVT_TIMER + 16 * i, APIC_LVT_MASKED);
+    if (most >= LVT_CMCI)
+        write_register(base, APIC_LVT_CMCI, APIC_LVT_MASKED);
+    if (!(base & APIC_BASE_EXTD)) {
+        write_register(base, APIC_LDR, 0);
+        write_register(base, APIC_DFR, UINT32_MAX);
+    }
     write_register(base, APIC_TPR, 0);
     write_register(base, APIC_DIVIDE, 0);
     write_register(base, APIC_SPURIOUS, SVR_INIT);

@@ -268,7 +268,7 @@ static const char *undo(struct thin_core *core, struct percpu *cpu, const char *
     if (cpu->in_vmx)
         (void)vmxoff();
     cpu->in_vmx = false;
-    thin_state_restore(&core->state);
+    kept_state_restore(&core->state.kept);
     return why;
 }
 

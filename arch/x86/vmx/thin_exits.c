@@ -25,8 +25,9 @@
 #define HIDDEN_1_ECX \
     (CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_DTES64 | CPUID_1_ECX_DS_CPL)
 
-/* The processor's own answer, but for VT-x, SMX, lists of MSRs and the above, and for what it takes
- * from CR4, which is ours while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf
+/* The processor's own answer, but for VT-x, SMX, the above, the keys of memory encryption
+ * (thin_memory.c) and accesses to MSRs whose exits are not known here; and for what it takes from
+ * CR4, which is ours while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf
  * 0DH are right. */
 static unsigned thin_cpuid(struct vmx_vcpu *v)
 {
@@ -43,8 +44,13 @@ static unsigned thin_cpuid(struct vmx_vcpu *v)
         regs.ecx &= ~CPUID_7_ECX_OSPKE;
         regs.ecx |= cr4 & CR4_PKE ? CPUID_7_ECX_OSPKE : 0;
         regs.ebx &= ~CPUID_7_EBX_PT;
+        regs.edx &= ~CPUID_7_EDX_PCONFIG;
     } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 1) {
         regs.eax &= ~CPUID_7_1_EAX_MSRLIST;
+        regs.ecx &= ~CPUID_7_1_ECX_MSR_IMM;
+        regs.edx &= ~CPUID_7_1_EDX_USER_MSR;
+    } else if (leaf == CPUID_LEAF_PMU_V2 && (uint32_t)r[X86_RCX] == 0) {
+        regs.eax &= ~CPUID_23_EAX_PEBS;
     } else if (leaf == CPUID_LEAF_PT) {
         regs = (struct cpuid_regs){ 0 };
     }
@@ -164,9 +170,13 @@ static unsigned thin_task_switch(struct vmx_vcpu *v)
 
 static unsigned thin_ept_violation(struct vmx_vcpu *v)
 {
+    /* An IRET that had ended the blocking of NMIs already runs again. */
+    if ((v->exit.qualification & VMX_EPTV_NMI_UNBLOCKED) && !v->exit.vect_info)
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY_STATE,
+                   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY_STATE) | VMX_BLOCKING_BY_NMI);
     if (thin_memory_map_more(v, v->exit.gpa))
         return EXIT_KEEP | VCPU_RUN;
-    return vmx_crash(v, "an access to %#llx, where this processor has no addresses",
+    return vmx_crash(v, "an access to %#llx: no address of this processor, or one with a key in it",
                      (unsigned long long)v->exit.gpa.v);
 }
 

@@ -6,12 +6,12 @@
 
 #include "arch/x86/vmx/thin_run.h"
 #include "hv/spinlock.h"
+#include "x86/kept.h"
 #include "x86/mtrr.h"
 #include "x86/percpu.h"
 #include "x86/thin.h"
 
-/* What a core's registers held when it was taken, and what they get back when it is given back.
- * Segments in the order of the VMCS. */
+/* What a core's registers held when it was taken. Segments in the order of the VMCS. */
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, THIN_SEGMENTS };
 
 #define SELECTOR_TI 4u /* the descriptor is in the LDT */
@@ -24,10 +24,8 @@ struct thin_segment {
 };
 
 struct thin_state {
-    uint64_t cr0, cr3, cr4, dr7, xcr0;
-    uint64_t efer, pat, debugctl, sysenter_cs, sysenter_esp, sysenter_eip;
+    struct kept_core kept; /* what a core that cannot be taken gets back */
     struct thin_segment segment[THIN_SEGMENTS];
-    struct x86_table_register gdtr, idtr;
     struct thin_return where;
 };
 
@@ -50,6 +48,7 @@ struct thin_core {
     uint64_t nmis_seen;             /* when this exit began: thin_event.c */
     uint64_t ring_word;             /* THIN_MSR_SELECT */
     bool armed;                     /* THIN_CONTROL_ARM has come */
+    volatile bool nmi_sent;         /* our own, to leave in its handler */
     struct thin_leave *leave;
 };
 
@@ -82,9 +81,6 @@ static inline struct thin_machine *thin_machine_of(struct vmx_vcpu *v)
 void thin_state_capture(struct thin_state *state, const struct thin_return *where);
 /* Puts it into the current VMCS as the guest's. */
 void thin_state_to_vmcs(struct vmx_vcpu *v, const struct thin_state *state);
-/* Gives the core back as it was: page tables, descriptors, MSRs. Only for a core that has not left
- * VMX root operation, or never was in it. */
-void thin_state_restore(const struct thin_state *state);
 
 /* --- thin_memory.c --- */
 

@@ -45,17 +45,34 @@ static uint64_t *page_pointer(void *context, hpa_t hpa)
     return (uint64_t *)hpa.v;
 }
 
+/* What cannot be read outside of SMM, as some processors' SMRRs, is 0: a range that is not valid. */
 static uint64_t read_msr(void *context, uint32_t index)
 {
+    uint64_t value;
+
     (void)context;
-    return rdmsr(index);
+    return rdmsr_safe(index, &value) ? value : 0;
+}
+
+/* With several keys of memory encryption (TME-MK) the upper bits of an address are a key's number: the
+ * same memory, our block's too, has an address for each. None of these is mapped, and the guest has
+ * no PCONFIG to give a key with. SDM "Memory Encryption", IA32_TME_ACTIVATE. */
+static unsigned address_bits(void)
+{
+    unsigned bits = vmx_host_caps()->physical_address_bits;
+    uint64_t active;
+
+    if ((cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_TME) &&
+        rdmsr_safe(MSR_IA32_TME_ACTIVATE, &active) && (active & TME_ACTIVATE_ENABLE))
+        bits -= active >> TME_ACTIVATE_KEYID_BITS_SHIFT & TME_ACTIVATE_KEYID_BITS_MASK;
+    return bits;
 }
 
 static enum hv_err read_mtrrs(struct mtrr_state *mtrr)
 {
     bool present = cpuid(CPUID_LEAF_FEATURES, 0).edx & CPUID_1_EDX_MTRR;
 
-    return mtrr_read(mtrr, read_msr, NULL, vmx_host_caps()->physical_address_bits, present, false);
+    return mtrr_read(mtrr, read_msr, NULL, vmx_host_caps()->physical_address_bits, present, true);
 }
 
 /* Maps [start, end), which lies wholly inside or wholly outside of the block. */
@@ -107,7 +124,7 @@ enum hv_err thin_memory_create(struct thin_machine *m)
     };
     enum hv_err err = read_mtrrs(&m->mtrr);
 
-    m->top = UINT64_C(1) << hv_min_u64(features.physical_address_bits, EPT_GUEST_BITS);
+    m->top = UINT64_C(1) << hv_min_u64(address_bits(), EPT_GUEST_BITS);
     if (err == HV_OK)
         err = page_alloc_take(machine_pages(), 1, PAGE_ALIGN_4K, PAGE_ALLOC_ZERO, &m->blank);
     if (err == HV_OK)

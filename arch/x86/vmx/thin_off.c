@@ -199,9 +199,22 @@ static void give_msrs_back(void)
         wrmsr(MSR_IA32_DEBUGCTL, debugctl);
 }
 
-/* In the handler of an NMI, or without one where none came. */
+/* Has an NMI of the guest's come since the exit? Before the exit's first look it is in the VMCS; after
+ * that it has been counted, as our own has if it came. One that is neither is pending still. */
+static bool guest_has_nmi(const struct thin_core *core)
+{
+    uint64_t came = this_cpu()->nmi_count - core->nmis_seen;
+
+    return came > (core->nmi_sent ? 1 : 0) ||
+           vmx_intr_valid((uint32_t)vmcs_read(VMCS_ENTRY_INTERRUPTION_INFORMATION));
+}
+
+/* In the handler of an NMI, or without one where none came. An NMI that is sent in here comes when the
+ * guest opens them by its next IRET. */
 static HV_NORETURN void leave_now(struct thin_core *core)
 {
+    if (guest_has_nmi(core))
+        thin_apic_send_nmi();
     hv_info("thin: core %u leaves VMX operation", core->v.vcpu.index);
     give_msrs_back();
     (void)vmclear(core->v.vmcs.v);
@@ -227,6 +240,7 @@ bool thin_off(struct vmx_vcpu *v)
         return false;
     }
     cpu->on_nmi = leave_in_nmi;
+    core->nmi_sent = true;
     thin_apic_send_nmi();
     for (unsigned i = 0; i < NMI_TRIES; i++)
         cpu_pause();

@@ -28,6 +28,7 @@ enum cpuid_leaf {
     CPUID_LEAF_HYBRID = 0x1a,
     CPUID_LEAF_LBR = 0x1c,
     CPUID_LEAF_TOPOLOGY_V2 = 0x1f,
+    CPUID_LEAF_PMU_V2 = 0x23,
 };
 
 #define CPUID_LEAF_HYPERVISOR     0x40000000u
@@ -103,6 +104,7 @@ enum cpuid_leaf {
 #define CPUID_1_EDX_PBE           (1u << 31)
 
 /* Leaf 7, subleaf 0. */
+#define CPUID_23_EAX_PEBS         (1u << 4 | 1u << 5) /* subleaves of architectural PEBS */
 #define CPUID_7_EBX_FSGSBASE      (1u << 0)
 #define CPUID_7_EBX_TSC_ADJUST    (1u << 1)
 #define CPUID_7_EBX_SGX           (1u << 2)
@@ -135,6 +137,7 @@ enum cpuid_leaf {
 #define CPUID_7_ECX_OSPKE         (1u << 4)
 #define CPUID_7_ECX_WAITPKG       (1u << 5)
 #define CPUID_7_ECX_CET_SS        (1u << 7)
+#define CPUID_7_ECX_TME           (1u << 13)
 #define CPUID_7_ECX_LA57          (1u << 16)
 #define CPUID_7_ECX_RDPID         (1u << 22)
 #define CPUID_7_ECX_KL            (1u << 23)
@@ -142,10 +145,13 @@ enum cpuid_leaf {
 #define CPUID_7_ECX_ENQCMD        (1u << 29)
 #define CPUID_7_ECX_PKS           (1u << 31)
 #define CPUID_7_1_EAX_MSRLIST     (1u << 27) /* subleaf 1 */
+#define CPUID_7_1_ECX_MSR_IMM     (1u << 5)
+#define CPUID_7_1_EDX_USER_MSR    (1u << 15)
 #define CPUID_7_EDX_UINTR         (1u << 5)
 #define CPUID_7_EDX_SRBDS_CTRL    (1u << 9)
 #define CPUID_7_EDX_MD_CLEAR      (1u << 10)
 #define CPUID_7_EDX_HYBRID        (1u << 15)
+#define CPUID_7_EDX_PCONFIG       (1u << 18)
 #define CPUID_7_EDX_ARCH_LBR      (1u << 19)
 #define CPUID_7_EDX_CET_IBT       (1u << 20)
 #define CPUID_7_EDX_IBRS_IBPB     (1u << 26) /* IA32_SPEC_CTRL.IBRS and IA32_PRED_CMD */

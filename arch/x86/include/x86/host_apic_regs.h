@@ -12,6 +12,8 @@ enum apic_register {
     APIC_VERSION = 0x030,
     APIC_TPR = 0x080,
     APIC_EOI = 0x0b0,
+    APIC_LDR = 0x0d0, /* read-only in x2APIC mode */
+    APIC_DFR = 0x0e0, /* xAPIC only */
     APIC_SPURIOUS = 0x0f0,
     APIC_ISR = 0x100,
     APIC_IRR = 0x200,

@@ -54,7 +54,7 @@ uint32_t kept_apic_count(const struct kept_apic *apic);
 /* Why firmware with these registers can't be kept; NULL: it can. */
 const char *kept_refusal(uint64_t apic_base, uint64_t cr4);
 
-/* --- A core's state as firmware had it: kept_state.c ---------------------------------------- */
+/* --- A core's state as firmware had it: kept_state.c; thin mode uses it, too ----------------- */
 
 struct kept_core {
     _Alignas(16) uint8_t fx[512]; /* x87 and SSE; the wider registers are volatile in UEFI's calls */
@@ -80,10 +80,10 @@ const char *kept_difference(const struct kept_core *before, const struct kept_co
  * kept_difference. `scratch` is room for a second look. */
 const char *kept_state_check(const struct kept_core *core, struct kept_core *scratch);
 
-/* With firmware's tables, interrupts off. Registers are only read. */
+/* With firmware's tables, interrupts off. Registers are only read, but for DR7, which is closed. */
 void kept_state_save(struct kept_core *core);
 
-/* With ours, interrupts off, VMX off, the local APIC given back; returns with firmware's tables. The
+/* With ours, interrupts off, VMX off, the local APIC as it was or given back; returns with firmware's tables. The
  * stack must be mapped in both. this_cpu() is gone afterwards. */
 void kept_state_restore(const struct kept_core *core);
 

@@ -159,6 +159,7 @@
     MSR(MSR_IA32_X2APIC_DIV_CONF, 0x0000083e)                                                      \
     MSR(MSR_IA32_X2APIC_SELF_IPI, 0x0000083f)                                                      \
     MSR(MSR_IA32_X2APIC_LAST, 0x000008ff)                                                          \
+    MSR(MSR_IA32_TME_ACTIVATE, 0x00000982)                                                         \
     MSR(MSR_IA32_DEBUG_INTERFACE, 0x00000c80)                                                      \
     MSR(MSR_IA32_XSS, 0x00000da0)                                                                  \
     MSR(MSR_IA32_LBR_CTL, 0x000014ce)                                                              \
@@ -254,6 +255,11 @@ const char *x86_msr_name(uint32_t number);
 /* IA32_DEBUGCTL. */
 #define DEBUGCTL_LBR                   (1ull << 0)
 #define DEBUGCTL_BTF                   (1ull << 1)
+
+/* IA32_TME_ACTIVATE */
+#define TME_ACTIVATE_ENABLE            (1ull << 1)
+#define TME_ACTIVATE_KEYID_BITS_SHIFT  32
+#define TME_ACTIVATE_KEYID_BITS_MASK   0xfull
 
 /* MTRRs: SDM "Memory Type Range Registers (MTRRs)". */
 #define MTRRCAP_VCNT                   0xffull
