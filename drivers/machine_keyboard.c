@@ -68,10 +68,13 @@ static void start_controller(const struct console_hardware *hardware,
         why = xhci_start(&usb.controllers[usb.count], access, bar.address, bar.bytes,
                          hardware->memory);
     }
-    if (why)
-        hv_warn("USB controller at %02x:%02x.%u: %s", at.bus, at.device, at.function, why);
-    else
+    if (!why) {
         usb.count++;
+        return;
+    }
+    hv_warn("USB controller at %02x:%02x.%u: %s", at.bus, at.device, at.function, why);
+    /* It may still be at work for firmware, in memory that is others' by now. */
+    pci_disable(hardware->pci, at, PCI_COMMAND_MASTER);
 }
 
 static bool try_controller(void *ctx, const struct pci_function *function)

@@ -89,12 +89,12 @@ void pci_scan(const struct hv_pci *pci, bool (*visit)(void *ctx, const struct pc
     }
 }
 
-/* Sizes are powers of two, and addresses multiples of them. */
+/* Sizes are powers of two, and addresses multiples of them. The mask is not 0. */
 static uint64_t size_of(uint64_t mask, uint64_t address)
 {
     uint64_t bytes = ~mask + 1;
 
-    if (bytes == 0 || (bytes & (bytes - 1)) || (address & (bytes - 1)) || address + bytes <= bytes)
+    if ((bytes & (bytes - 1)) || (address & (bytes - 1)) || address + bytes <= bytes)
         return 0; /* the last: no address, or one that ends where addresses do */
     return bytes;
 }
@@ -171,6 +171,12 @@ void pci_enable(const struct hv_pci *pci, struct pci_address at, uint32_t comman
     pci->write(pci->ctx, at, REG_COMMAND, before | command | COMMAND_NO_INTX);
 }
 
+void pci_disable(const struct hv_pci *pci, struct pci_address at, uint32_t command)
+{
+    uint32_t before = pci->read(pci->ctx, at, REG_COMMAND) & COMMAND_MASK;
+    pci->write(pci->ctx, at, REG_COMMAND, before & ~command);
+}
+
 /* Where its power management capability is; 0: it has none. */
 static unsigned find_power(const struct hv_pci *pci, struct pci_address at)
 {
@@ -188,16 +194,21 @@ static unsigned find_power(const struct hv_pci *pci, struct pci_address at)
 
 bool pci_wake(const struct hv_pci *pci, struct pci_address at, const struct hv_access *access)
 {
+    uint32_t bars[PCI_BARS];
     unsigned offset = find_power(pci, at);
     if (offset == 0 || offset > 0xf8)
         return true;
     uint32_t control = pci->read(pci->ctx, at, offset + 4);
     if (!(control & POWER_STATE))
         return true;
+    for (unsigned i = 0; i < PCI_BARS; i++)
+        bars[i] = pci->read(pci->ctx, at, REG_BAR0 + 4 * i);
     control &= ~(POWER_STATE | POWER_PME_STATUS);
     pci->write(pci->ctx, at, offset + 4, control);
     uint64_t end_us = access->now_us(access->ctx) + WAKE_US;
     for (unsigned i = 0; i < WAKE_TRIES && access->now_us(access->ctx) < end_us; i++)
         access->pause(access->ctx);
+    for (unsigned i = 0; i < PCI_BARS; i++)
+        pci->write(pci->ctx, at, REG_BAR0 + 4 * i, bars[i]);
     return !(pci->read(pci->ctx, at, offset + 4) & POWER_STATE);
 }

@@ -13,6 +13,7 @@
 #define XHCI_REPORTS 16u     /* that a device may send between two polls */
 #define XHCI_REPORT_BYTES 64u
 #define XHCI_BUFFER_BYTES 2048u
+#define XHCI_COMMAND_LIMIT_US 5000000u
 #define XHCI_TRIES 3u        /* a port that fails so often is left alone until it is unplugged */
 
 /* --- xhci_ring.c --- */
@@ -35,7 +36,7 @@ struct usb_setup {
     uint8_t request_type, request;
     uint16_t value, index, length;
 };
-/* Data goes to, or comes from, the device's buffer. */
+/* Data comes from the device, into its buffer; nothing here sends any. */
 void xhci_control(struct xhci *x, unsigned slot, const struct usb_setup *setup, xhci_step *next);
 void xhci_wait(struct xhci *x, uint64_t us, xhci_step *next);
 
@@ -53,14 +54,20 @@ void xhci_job_begin(struct xhci *x);
 void xhci_job_done(struct xhci *x);
 /* The port's device is given up for now. */
 void xhci_job_failed(struct xhci *x, const char *what);
+/* As a step: whatever the last operation said. */
+void xhci_job_over(struct xhci *x, unsigned code);
 void xhci_device_lost(struct xhci *x, unsigned slot);
+/* It does not work any more, but is there: it is set up anew, unless that has been tried too often. */
+void xhci_device_failed(struct xhci *x, unsigned slot);
+/* How often what is at a place has failed in a row. */
+uint8_t *xhci_tries_of(struct xhci *x, const struct xhci_place *place);
 /* The slot of the device at a place; 0: nobody. */
 unsigned xhci_find_device(const struct xhci *x, const struct xhci_place *place);
 void xhci_port_changed(struct xhci *x, unsigned port);
 
 /* --- xhci_device.c --- */
-/* A port has been reset: who is there? The job says where and how fast. */
-void xhci_device_begin(struct xhci *x);
+/* A port has been reset, and its device has recovered: who is there? The job says where and how fast. */
+void xhci_device_begin(struct xhci *x, unsigned code);
 void xhci_device_report(struct xhci *x, unsigned slot, const struct xhci_trb *event);
 /* The slot's context for an input context, without the state that is the controller's. */
 void xhci_fill_slot(struct xhci *x, unsigned slot, unsigned entries);

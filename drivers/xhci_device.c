@@ -106,19 +106,13 @@ static void ring_reports(struct xhci *x, unsigned slot)
     xhci_write(x, x->doorbells + 4 * slot, xhci_report_dci(&x->devices[slot]));
 }
 
-/* It is set up anew, unless it fails too often. */
-static void report_failed(struct xhci *x, unsigned slot)
+/* A keyboard types: it works, and so does each hub on the way to it. What fails now and then may do so
+ * for ever. */
+static void forgive(struct xhci *x, const struct xhci_device *d)
 {
-    struct xhci_place place = x->devices[slot].place;
-
-    xhci_device_lost(x, slot);
-    if (place.hub) {
-        struct xhci_device *hub = &x->devices[place.hub];
-        hub->hub_tries[place.hub_port]++;
-        hub->hub_changed |= (uint16_t)(1u << place.hub_port);
-    } else {
-        x->port_tries[place.root_port]++;
-        xhci_port_changed(x, place.root_port);
+    for (unsigned i = d->depth + 1u; i > 0; i--) {
+        *xhci_tries_of(x, &d->place) = 0;
+        d = &x->devices[d->place.hub];
     }
 }
 
@@ -132,15 +126,17 @@ void xhci_device_report(struct xhci *x, unsigned slot, const struct xhci_trb *ev
 
     if (event->parameter != (uint64_t)expected || left > report_bytes(d) ||
         (code != CODE_SUCCESS && code != CODE_SHORT_PACKET)) {
-        report_failed(x, slot);
+        xhci_device_failed(x, slot);
         return;
     }
     size_t bytes = report_bytes(d) - left;
     memcpy(report, xhci_report_buffer(d, index), sizeof(report));
-    if (d->interface.kind == USB_HUB)
+    if (d->interface.kind == USB_HUB) {
         xhci_hub_report(d, report, bytes);
-    else
+    } else {
         usb_keyboard_report(&d->keyboard, report, bytes, xhci_now(x));
+        forgive(x, d);
+    }
     expect_report(d, d->reports_done + XHCI_REPORTS);
     d->reports_done++;
     ring_reports(x, slot);
@@ -150,7 +146,9 @@ void xhci_device_ready(struct xhci *x)
 {
     struct xhci_device *d = current(x);
 
-    if (d->state != XHCI_DEVICE_SETUP) { /* pulled in the meantime */
+    /* Pulled in the meantime; or its hub failed before it was one of those that go with it. */
+    if (d->state != XHCI_DEVICE_SETUP ||
+        (d->place.hub && x->devices[d->place.hub].state != XHCI_DEVICE_READY)) {
         xhci_job_failed(x, "its hub has gone");
         return;
     }
@@ -229,6 +227,7 @@ static void leave_alone(struct xhci *x)
 
 static void on_configuration(struct xhci *x, unsigned code)
 {
+    static const uint16_t most_bytes[] = { [SPEED_FULL] = 64, [SPEED_LOW] = 8, [SPEED_HIGH] = 1024 };
     struct xhci_device *d = current(x);
     uint8_t copy[MOST_CONFIGURATION_BYTES];
 
@@ -238,8 +237,12 @@ static void on_configuration(struct xhci *x, unsigned code)
     else if (!usb_find_interface(copy, x->job.length, &d->interface) ||
              (d->interface.kind == USB_HUB && d->depth == MOST_DEPTH))
         leave_alone(x);
-    else
+    else {
+        /* Some promise more than their speed allows, which the controller would refuse. */
+        if (d->interface.packet_bytes > most_bytes[d->speed])
+            d->interface.packet_bytes = most_bytes[d->speed];
         configure(x);
+    }
 }
 
 static void on_configuration_head(struct xhci *x, unsigned code)
@@ -349,7 +352,8 @@ static void on_slot(struct xhci *x, unsigned code)
     xhci_command(x, (uint64_t)x->input, TRB_TYPE(TRB_ADDRESS_DEVICE) | TRB_SLOT(slot), on_address);
 }
 
-void xhci_device_begin(struct xhci *x)
+void xhci_device_begin(struct xhci *x, unsigned code)
 {
+    (void)code;
     xhci_command(x, 0, TRB_TYPE(TRB_ENABLE_SLOT), on_slot);
 }

@@ -15,8 +15,11 @@
 #define HUB_DESCRIPTOR 0x2900
 #define HUB_DESCRIPTOR_BYTES 9
 #define TO_HUB 0xa0
+#define TO_HUB_WRITE 0x20
 #define TO_PORT_READ 0xa3
 #define TO_PORT_WRITE 0x23
+#define FEATURE_HUB_POWER_CHANGE 0 /* C_HUB_LOCAL_POWER */
+#define FEATURE_HUB_CURRENT_CHANGE 1
 #define FEATURE_ENABLE 1
 #define FEATURE_RESET 4
 #define FEATURE_POWER 8
@@ -25,7 +28,9 @@
 
 #define STATUS_CONNECTED (1u << 0)
 #define STATUS_ENABLED (1u << 1)
+#define STATUS_OVER_CURRENT (1u << 3)
 #define STATUS_RESET (1u << 4)
+#define STATUS_POWER (1u << 8)
 #define STATUS_LOW_SPEED (1u << 9)
 #define STATUS_HIGH_SPEED (1u << 10)
 #define CHANGES 0x1fu
@@ -40,12 +45,15 @@
 static void look(struct xhci *x, unsigned code);
 static void power_next(struct xhci *x, unsigned code);
 
-/* A request to the port that the job is about. */
+/* A request to the port that the job is about; 0 is the hub itself. */
 static void ask_port(struct xhci *x, uint8_t request, uint16_t feature, xhci_step *next)
 {
     bool reads = request == HUB_GET_STATUS;
-    const struct usb_setup setup = { reads ? TO_PORT_READ : TO_PORT_WRITE, request, feature,
-                                     x->job.place.hub_port, reads ? 4 : 0 };
+    uint8_t port = x->job.place.hub_port;
+    const struct usb_setup setup = { reads  ? TO_PORT_READ
+                                     : port ? TO_PORT_WRITE
+                                            : TO_HUB_WRITE,
+                                     request, feature, port, reads ? 4 : 0 };
     xhci_control(x, x->job.place.hub, &setup, next);
 }
 
@@ -60,8 +68,6 @@ static void hub_failed(struct xhci *x)
 {
     unsigned hub = x->job.place.hub;
 
-    if (x->job.slot)
-        xhci_device_lost(x, x->job.slot);
     x->job.place = x->devices[hub].place;
     x->job.slot = (uint8_t)hub;
     xhci_job_failed(x, "a hub does not answer");
@@ -69,20 +75,12 @@ static void hub_failed(struct xhci *x)
 
 /* --- one port --- */
 
-static void port_has_recovered(struct xhci *x, unsigned code)
-{
-    if (code != CODE_SUCCESS)
-        hub_failed(x);
-    else
-        xhci_device_begin(x);
-}
-
 static void wait_for_recovery(struct xhci *x, unsigned code)
 {
     if (code != CODE_SUCCESS)
         hub_failed(x);
     else
-        xhci_wait(x, RECOVERY_US, port_has_recovered);
+        xhci_wait(x, RECOVERY_US, xhci_device_begin);
 }
 
 static void ask_after_reset(struct xhci *x, unsigned code);
@@ -128,22 +126,20 @@ static void reset_port(struct xhci *x, unsigned code)
 }
 
 /* Its changes are cleared: is somebody new there? */
-static void decide(struct xhci *x, bool connected)
+static void decide(struct xhci *x, uint32_t status)
 {
     const struct xhci_place place = x->job.place;
-    struct xhci_device *hub = &x->devices[place.hub];
+    uint8_t *tries = xhci_tries_of(x, &place);
     unsigned slot = xhci_find_device(x, &place);
+    bool gone = !(status & STATUS_CONNECTED) || x->job.hub_feature;
 
-    if (!connected || x->job.hub_feature) {
-        hub->hub_tries[place.hub_port] = 0;
-        if (slot) {
-            xhci_device_lost(x, slot);
-            hub->hub_changed |= (uint16_t)(1u << place.hub_port);
-            xhci_job_done(x);
-            return;
-        }
-    }
-    if (!connected || slot || hub->hub_tries[place.hub_port] >= XHCI_TRIES)
+    if (slot && (gone || !(status & STATUS_ENABLED))) /* a port that sees noise is disabled */
+        xhci_device_failed(x, slot);
+    if (gone)
+        *tries = 0;
+    if (!(status & (STATUS_CONNECTED | STATUS_POWER | STATUS_OVER_CURRENT)))
+        ask_port(x, HUB_SET_FEATURE, FEATURE_POWER, xhci_job_over); /* it was taken away */
+    else if (!(status & STATUS_CONNECTED) || slot || *tries >= XHCI_TRIES)
         xhci_job_done(x);
     else
         xhci_wait(x, SETTLE_US, reset_port);
@@ -170,7 +166,7 @@ static void look(struct xhci *x, unsigned code)
         ask_port(x, HUB_CLEAR_FEATURE,
                  (uint16_t)(FEATURE_FIRST_CHANGE + __builtin_ctz(changes)), ask_again);
     } else {
-        decide(x, status & STATUS_CONNECTED);
+        decide(x, status);
     }
 }
 
@@ -179,10 +175,36 @@ void xhci_hub_disable_port(struct xhci *x, xhci_step *next)
     ask_port(x, HUB_CLEAR_FEATURE, FEATURE_ENABLE, next);
 }
 
+/* --- the hub itself: it has lost its supply, or too much current flew through all of its ports. Where
+ * that has taken their power they get it again. --- */
+
+static uint16_t all_ports(const struct xhci_device *hub)
+{
+    return (uint16_t)((2u << hub->hub_ports) - 2);
+}
+
+static void look_at_ports(struct xhci *x, unsigned code)
+{
+    struct xhci_device *hub = &x->devices[x->job.place.hub];
+
+    (void)code; /* a hub that does not answer is found out at its ports */
+    hub->hub_changed |= all_ports(hub);
+    xhci_job_done(x);
+}
+
+static void clear_current_change(struct xhci *x, unsigned code)
+{
+    (void)code;
+    ask_port(x, HUB_CLEAR_FEATURE, FEATURE_HUB_CURRENT_CHANGE, look_at_ports);
+}
+
 void xhci_hub_port_begin(struct xhci *x)
 {
     x->job.tries = MOST_CHANGES;
-    ask_port(x, HUB_GET_STATUS, 0, look);
+    if (x->job.place.hub_port == 0)
+        ask_port(x, HUB_CLEAR_FEATURE, FEATURE_HUB_POWER_CHANGE, clear_current_change);
+    else
+        ask_port(x, HUB_GET_STATUS, 0, look);
 }
 
 void xhci_hub_report(struct xhci_device *hub, const uint8_t *report, size_t bytes)
@@ -198,7 +220,7 @@ static void power_is_good(struct xhci *x, unsigned code)
     struct xhci_device *hub = &x->devices[x->job.slot];
 
     (void)code;
-    hub->hub_changed = (uint16_t)((2u << hub->hub_ports) - 2);
+    hub->hub_changed = all_ports(hub);
     xhci_device_ready(x);
 }
 

@@ -4,8 +4,8 @@
  * A job is one port that has changed, from its reset to a device that is ready, or a device that has
  * gone. Only one is under way, as only one device may answer to address 0; each of its steps ends
  * with an operation whose end calls the next step. Lock: the caller's.
- * xHCI 1.2 "Port Status Change Event", "Device Detach", "Root Hub Port State Machines"; USB 2.0
- * "Bus Enumeration".
+ * xHCI 1.2 "Port Status Change Event", "Device Detach", "Root Hub Port State Machines", "Aborting a
+ * Command", "Over-current"; USB 2.0 "Bus Enumeration".
  */
 #include "xhci.h"
 
@@ -35,8 +35,7 @@ unsigned xhci_find_device(const struct xhci *x, const struct xhci_place *place)
 {
     for (unsigned i = 1; i <= x->slots; i++) {
         const struct xhci_device *d = &x->devices[i];
-        if ((d->state == XHCI_DEVICE_SETUP || d->state == XHCI_DEVICE_READY) &&
-            memcmp(&d->place, place, sizeof(*place)) == 0)
+        if (d->state == XHCI_DEVICE_READY && memcmp(&d->place, place, sizeof(*place)) == 0)
             return i;
     }
     return 0;
@@ -44,8 +43,6 @@ unsigned xhci_find_device(const struct xhci *x, const struct xhci_place *place)
 
 static void lose(struct xhci *x, struct xhci_device *device)
 {
-    if (device->state == XHCI_DEVICE_FREE)
-        return;
     if (device->state == XHCI_DEVICE_READY)
         xhci_note(x, &device->place, device->interface.kind == USB_HUB ? "a hub has gone"
                                                                        : "a keyboard has gone");
@@ -56,7 +53,7 @@ static void lose(struct xhci *x, struct xhci_device *device)
 /* With a hub goes all that is behind it. */
 void xhci_device_lost(struct xhci *x, unsigned slot)
 {
-    bool more = slot != 0;
+    bool more = true;
 
     lose(x, &x->devices[slot]);
     while (more) {
@@ -78,7 +75,7 @@ void xhci_job_done(struct xhci *x)
     memset(&x->job, 0, sizeof(x->job));
 }
 
-static uint8_t *tries_of(struct xhci *x, const struct xhci_place *place)
+uint8_t *xhci_tries_of(struct xhci *x, const struct xhci_place *place)
 {
     return place->hub ? &x->devices[place->hub].hub_tries[place->hub_port]
                       : &x->port_tries[place->root_port];
@@ -93,9 +90,18 @@ static void look_again(struct xhci *x, const struct xhci_place *place)
         xhci_port_changed(x, place->root_port);
 }
 
-static void port_is_disabled(struct xhci *x, unsigned code)
+void xhci_device_failed(struct xhci *x, unsigned slot)
 {
-    (void)code; /* if it is not, its device will be reset before it is spoken to */
+    const struct xhci_place place = x->devices[slot].place;
+
+    xhci_device_lost(x, slot);
+    ++*xhci_tries_of(x, &place);
+    look_again(x, &place);
+}
+
+void xhci_job_over(struct xhci *x, unsigned code)
+{
+    (void)code;
     xhci_job_done(x);
 }
 
@@ -112,7 +118,7 @@ static void disable_port(struct xhci *x, xhci_step *next)
     if (!place->hub) {
         uint64_t address = port_address(x, place->root_port);
         uint32_t now = xhci_read(x, address);
-        if (now != UINT32_MAX && (now & PORTSC_ENABLED))
+        if (now & PORTSC_ENABLED)
             xhci_write(x, address, (now & PORTSC_KEEP) | PORTSC_ENABLED);
     }
     next(x, CODE_SUCCESS);
@@ -121,26 +127,20 @@ static void disable_port(struct xhci *x, xhci_step *next)
 void xhci_job_failed(struct xhci *x, const char *what)
 {
     struct xhci_place place = x->job.place;
-    uint8_t *tries = tries_of(x, &place);
+    uint8_t *tries = xhci_tries_of(x, &place);
 
     if (x->job.slot)
         xhci_device_lost(x, x->job.slot);
-    if (*tries < XHCI_TRIES && ++*tries == XHCI_TRIES)
+    if (++*tries == XHCI_TRIES)
         xhci_note(x, &place, what);
     look_again(x, &place);
     if (x->job.speed && !x->job.slot) /* was reset; where it has a slot, that comes with it */
-        disable_port(x, port_is_disabled);
+        disable_port(x, xhci_job_over); /* if that fails, it is reset before it is spoken to */
     else
         xhci_job_done(x);
 }
 
 /* --- root ports --- */
-
-static void port_has_recovered(struct xhci *x, unsigned code)
-{
-    (void)code;
-    xhci_device_begin(x);
-}
 
 static void look_at_reset(struct xhci *x, unsigned code)
 {
@@ -160,10 +160,12 @@ static void look_at_reset(struct xhci *x, unsigned code)
         x->job.speed = (uint8_t)PORTSC_SPEED(now);
         if (!(now & PORTSC_ENABLED))
             xhci_job_failed(x, "nobody answers after a reset");
-        else if (x->job.speed < SPEED_FULL || x->job.speed > SPEED_HIGH)
-            xhci_job_done(x); /* USB 3: no keyboard */
-        else
-            xhci_wait(x, RECOVERY_US, port_has_recovered);
+        else if (x->job.speed >= SPEED_FULL && x->job.speed <= SPEED_HIGH)
+            xhci_wait(x, RECOVERY_US, xhci_device_begin);
+        else { /* USB 3: no keyboard */
+            x->port_tries[x->job.place.root_port] = XHCI_TRIES;
+            disable_port(x, xhci_job_over);
+        }
     }
 }
 
@@ -189,20 +191,19 @@ static void look_at_port(struct xhci *x, unsigned port)
     uint64_t address = port_address(x, port);
     uint32_t now = xhci_read(x, address);
     unsigned slot = xhci_find_device(x, &place);
+    bool gone = !(now & PORTSC_CONNECTED) || (now & PORTSC_CONNECT_CHANGE);
+    uint32_t power = now & PORTSC_OVER_CURRENT ? 0 : PORTSC_POWER; /* which may have taken it away */
 
     if (now == UINT32_MAX) {
         xhci_give_up(x, "it is gone");
         return;
     }
-    if (now & PORTSC_CHANGES)
-        xhci_write(x, address, now & (PORTSC_KEEP | PORTSC_CHANGES));
-    if (!(now & PORTSC_CONNECTED) || (now & PORTSC_CONNECT_CHANGE))
+    if ((now & PORTSC_CHANGES) || (power & ~now))
+        xhci_write(x, address, (now & (PORTSC_KEEP | PORTSC_CHANGES)) | power);
+    if (slot && (gone || !(now & PORTSC_ENABLED))) /* a port that sees noise is disabled */
+        xhci_device_failed(x, slot);
+    if (gone)
         x->port_tries[port] = 0;
-    if (slot && (!(now & PORTSC_CONNECTED) || (now & PORTSC_CONNECT_CHANGE))) {
-        xhci_device_lost(x, slot);
-        look_again(x, &place);
-        return;
-    }
     if (slot || !(now & PORTSC_CONNECTED) || !(x->usb2_ports[port / 32] >> port % 32 & 1) ||
         x->port_tries[port] >= XHCI_TRIES)
         return;
@@ -216,7 +217,11 @@ static void slot_is_free(struct xhci *x, unsigned code)
 {
     struct xhci_device *device = &x->devices[x->job.slot];
 
-    (void)code; /* a slot that it does not know is free too */
+    if (code == CODE_NONE) { /* it may still write into the slot's memory */
+        xhci_give_up(x, "it does not answer a command");
+        return;
+    }
+    /* A slot that it does not know is free too. */
     x->contexts[x->job.slot] = 0;
     device->state = XHCI_DEVICE_FREE;
     xhci_job_done(x);
@@ -262,8 +267,8 @@ static bool look_at_changed_hub(struct xhci *x)
             continue;
         unsigned port = (unsigned)__builtin_ctz(hub->hub_changed);
         hub->hub_changed &= (uint16_t)~(1u << port);
-        if (port == 0 || port > hub->hub_ports)
-            return true; /* the hub itself: its power and current */
+        if (port > hub->hub_ports)
+            return true;
         x->job.place = (struct xhci_place){ hub->place.root_port, (uint8_t)i, (uint8_t)port };
         xhci_hub_port_begin(x);
         return true;
@@ -275,23 +280,6 @@ void xhci_job_begin(struct xhci *x)
 {
     if (!free_gone(x) && !look_at_changed_port(x))
         (void)look_at_changed_hub(x);
-}
-
-bool xhci_is_busy(const struct xhci *x)
-{
-    if (x->dead)
-        return false;
-    if (x->operation != XHCI_NOTHING)
-        return true;
-    for (unsigned i = 0; i < HV_ARRAY_COUNT(x->changed_ports); i++) {
-        if (x->changed_ports[i])
-            return true;
-    }
-    for (unsigned i = 1; i <= x->slots; i++) {
-        if (x->devices[i].state == XHCI_DEVICE_GONE || x->devices[i].hub_changed)
-            return true;
-    }
-    return false;
 }
 
 /* --- events --- */
@@ -354,14 +342,27 @@ static void on_transfer(struct xhci *x, const struct xhci_trb *event)
         xhci_device_report(x, slot, event);
 }
 
+/* A command that is taken back is over when the ring has stopped, and not before: until then it is not
+ * to be rung. */
+static void on_command(struct xhci *x, const struct xhci_trb *event)
+{
+    unsigned code = TRB_CODE_OF(event->status);
+
+    if (x->operation != XHCI_COMMAND || x->aborting != (code == CODE_RING_STOPPED))
+        return;
+    if (x->aborting) {
+        finish(x, CODE_NONE);
+    } else if (event->parameter == x->operation_trb) {
+        x->answer_slot = (uint8_t)TRB_SLOT_OF(event->control);
+        finish(x, code);
+    }
+}
+
 static void on_event(struct xhci *x, const struct xhci_trb *event)
 {
     switch (TRB_TYPE_OF(event->control)) {
     case TRB_COMMAND_EVENT:
-        if (x->operation != XHCI_COMMAND || event->parameter != x->operation_trb)
-            return;
-        x->answer_slot = (uint8_t)TRB_SLOT_OF(event->control);
-        finish(x, TRB_CODE_OF(event->status));
+        on_command(x, event);
         return;
     case TRB_TRANSFER_EVENT:
         on_transfer(x, event);
@@ -398,7 +399,12 @@ static void go_on(struct xhci *x)
     }
     if (xhci_now(x) < x->deadline_us)
         return;
-    if (x->operation == XHCI_COMMAND)
+    if (x->operation == XHCI_COMMAND && !x->aborting) {
+        /* A device that does not take its address for ever holds the command up. */
+        x->aborting = true;
+        x->deadline_us += XHCI_COMMAND_LIMIT_US;
+        xhci_write64(x, x->operational + OP_CRCR, CRCR_ABORT);
+    } else if (x->operation == XHCI_COMMAND)
         xhci_give_up(x, "it does not answer a command");
     else
         finish(x, x->operation == XHCI_TIME ? CODE_SUCCESS : CODE_NONE);

@@ -60,9 +60,11 @@
 #define USBSTS_CONTROLLER_ERROR (1u << 12)
 #define PAGESIZE_4K (1u << 0)
 #define CRCR_CYCLE (1u << 0)
+#define CRCR_ABORT (1u << 2)
 
 #define PORTSC_CONNECTED (1u << 0)
 #define PORTSC_ENABLED (1u << 1) /* written as 1, it disables */
+#define PORTSC_OVER_CURRENT (1u << 3)
 #define PORTSC_RESET (1u << 4)
 #define PORTSC_POWER (1u << 9)
 #define PORTSC_SPEED(v) ((v) >> 10 & 0xf)
@@ -105,7 +107,6 @@ _Static_assert(sizeof(struct xhci_segment) == 16, "Event Ring Segment Table");
 #define TRB_IMMEDIATE (1u << 6)
 #define TRB_DIRECTION_IN (1u << 16)
 #define TRB_SETUP_NO_DATA (0u << 16)
-#define TRB_SETUP_OUT (2u << 16)
 #define TRB_SETUP_IN (3u << 16)
 #define TRB_TYPE(type) ((uint32_t)(type) << 10)
 #define TRB_TYPE_OF(control) ((control) >> 10 & 0x3f)
@@ -139,6 +140,7 @@ enum xhci_code {
     CODE_NONE = 0, /* here: nothing came in time */
     CODE_SUCCESS = 1,
     CODE_SHORT_PACKET = 13,
+    CODE_RING_STOPPED = 24,
 };
 
 /* Contexts: the 32 bytes that have a meaning; with CSZ each takes 64. */

@@ -9,7 +9,6 @@
 
 #include "hv/string.h"
 
-#define COMMAND_LIMIT_US 5000000u
 #define CONTROL_LIMIT_US 2000000u
 
 uint32_t xhci_read(const struct xhci *x, uint64_t address)
@@ -125,8 +124,9 @@ void xhci_command(struct xhci *x, uint64_t parameter, uint32_t control, xhci_ste
 {
     x->operation = XHCI_COMMAND;
     x->operation_trb = xhci_ring_put(&x->commands, parameter, 0, control);
-    x->deadline_us = xhci_now(x) + COMMAND_LIMIT_US;
+    x->deadline_us = xhci_now(x) + XHCI_COMMAND_LIMIT_US;
     x->answer_slot = 0;
+    x->aborting = false;
     x->next = next;
     xhci_write(x, x->doorbells, 0);
 }
@@ -134,24 +134,22 @@ void xhci_command(struct xhci *x, uint64_t parameter, uint32_t control, xhci_ste
 void xhci_control(struct xhci *x, unsigned slot, const struct usb_setup *setup, xhci_step *next)
 {
     struct xhci_device *device = &x->devices[slot];
-    bool in = setup->request_type & 0x80;
-    uint32_t stage = setup->length == 0 ? TRB_SETUP_NO_DATA : in ? TRB_SETUP_IN : TRB_SETUP_OUT;
+    uint32_t stage = setup->length == 0 ? TRB_SETUP_NO_DATA : TRB_SETUP_IN;
     uint64_t packet = setup->request_type | (uint64_t)setup->request << 8 |
                       (uint64_t)setup->value << 16 | (uint64_t)setup->index << 32 |
                       (uint64_t)setup->length << 48;
 
-    if (in)
-        memset(xhci_buffer(device), 0, setup->length); /* what does not come is 0 */
+    memset(xhci_buffer(device), 0, setup->length); /* what does not come is 0 */
     xhci_ring_put(&device->control, packet, 8, TRB_TYPE(TRB_SETUP) | TRB_IMMEDIATE | stage);
     if (setup->length)
         xhci_ring_put(&device->control, (uint64_t)xhci_buffer(device), setup->length,
-                      TRB_TYPE(TRB_DATA) | (in ? TRB_DIRECTION_IN : 0));
+                      TRB_TYPE(TRB_DATA) | TRB_DIRECTION_IN);
     x->operation = XHCI_CONTROL;
     x->operation_slot = (uint8_t)slot;
     x->operation_trb =
         xhci_ring_put(&device->control, 0, 0,
                       TRB_TYPE(TRB_STATUS) | TRB_REPORT |
-                          (setup->length == 0 || !in ? TRB_DIRECTION_IN : 0));
+                          (setup->length == 0 ? TRB_DIRECTION_IN : 0));
     x->deadline_us = xhci_now(x) + CONTROL_LIMIT_US;
     x->next = next;
     xhci_write(x, x->doorbells + 4 * slot, CONTEXT_EP0);

@@ -11,7 +11,7 @@
 
 #define HAND_OVER_US 1000000u
 #define HALT_US 100000u
-#define RESET_US 1000000u
+#define RESET_US 5000000u
 #define AFTER_RESET_US 1000u /* some answer nonsense, or hang, when they are asked earlier */
 #define WAIT_TRIES 20000000u /* where the clock stands */
 #define MAX_EXTENDED 64u
@@ -130,6 +130,8 @@ static const char *reset(const struct xhci *x)
 {
     uint64_t command = x->operational + OP_USBCMD, status = x->operational + OP_USBSTS;
 
+    if (!wait_for(x, status, USBSTS_NOT_READY, 0, RESET_US)) /* it may have been switched on just now */
+        return "it is never ready";
     xhci_write(x, command, xhci_read(x, command) & ~USBCMD_RUN);
     if (!wait_for(x, status, USBSTS_HALTED, USBSTS_HALTED, HALT_US))
         return "it does not halt";
@@ -185,18 +187,6 @@ static const char *run(const struct xhci *x)
                                                                              : "it does not start";
 }
 
-/* Power, where ports can be switched; and each is to be looked at. */
-static void switch_ports_on(struct xhci *x)
-{
-    for (unsigned port = 1; port <= x->ports; port++) {
-        uint64_t address = x->operational + OP_PORTSC + (uint64_t)(port - 1) * OP_PORT_STRIDE;
-        uint32_t now = xhci_read(x, address);
-        if (!(now & PORTSC_POWER))
-            xhci_write(x, address, (now & PORTSC_KEEP) | PORTSC_POWER);
-        xhci_port_changed(x, port);
-    }
-}
-
 const char *xhci_start(struct xhci *x, const struct hv_access *access, uint64_t registers,
                        uint64_t bytes, const struct xhci_memory *memory)
 {
@@ -215,7 +205,7 @@ const char *xhci_start(struct xhci *x, const struct hv_access *access, uint64_t 
         x->dead = share_memory(x, memory);
     if (!x->dead)
         x->dead = run(x);
-    if (!x->dead)
-        switch_ports_on(x);
+    for (unsigned port = 1; port <= x->ports; port++)
+        xhci_port_changed(x, port);
     return x->dead;
 }

@@ -43,12 +43,18 @@ struct xhc_device {
     struct xhc_device *hub; /* where it is plugged in; NULL: a root port */
     unsigned port;          /* from 1 */
     uint8_t packet_bytes;   /* of endpoint 0 */
+    uint16_t report_packet; /* wMaxPacketSize of a keyboard's endpoint */
     bool plugged;
     bool stalls_set_idle;
     bool mute;              /* answers no transfer */
     bool babbles;           /* its reports fail */
     unsigned bad_descriptors;
     unsigned address_failures; /* so many times it takes no address */
+    unsigned naks_address;     /* so many times it never comes to an end of taking one */
+    const uint8_t *device_descriptor; /* instead of its own, 18 bytes; NULL: its own */
+    unsigned total_bytes;      /* wTotalLength instead of its own; 0: its own */
+    uint8_t interval;          /* bInterval of a keyboard */
+    bool tells_of_short_packets; /* the controller does, of its answers, though nobody asked */
     /* State. */
     bool addressed, configured, boot_protocol, idle_set;
     uint8_t slot;
@@ -59,6 +65,12 @@ struct xhc_device {
     uint32_t port_status[16];
     struct xhc_device *children[16];
     bool powered[16];
+    uint32_t hub_status;       /* its own, as it answers GET_STATUS */
+    unsigned told_ports;       /* what its descriptor says; 0: the truth */
+    unsigned reset_looks;      /* so many times it answers that a reset is under way */
+    unsigned looks_left;
+    bool keeps_changes;        /* clearing them does nothing */
+    bool short_status;         /* half of a port's status is all that it answers */
 };
 
 struct xhc_slot {
@@ -76,15 +88,31 @@ struct xhc {
     unsigned ports, slots, scratchpads, context_bytes;
     uint16_t version;
     bool bios_owned, bios_is_deaf, no_protocols;
-    bool gone, never_halts, never_ready, never_runs, deaf_to_commands, no_slots, pages_of_8k;
+    bool gone, never_halts, never_runs, deaf_to_commands, no_slots, pages_of_8k;
     unsigned bad_slot;
     bool resets_never_end, nobody_after_reset, powered;
-    const uint32_t *extended; /* capabilities instead of its own, 16 dwords; NULL: none */
+    const uint32_t *extended; /* capabilities instead of its own; NULL: its own */
+    unsigned extended_dwords; /* how many; 0: 16 */
+    uint32_t extended_at;     /* where it says that they are */
+    uint8_t length;           /* CAPLENGTH, DBOFF, RTSOFF as it says */
+    uint32_t doorbells_at, runtime_at;
+    bool clock_stands;
+    bool never_resets;        /* its reset does not end */
+    uint64_t port_reset_us;   /* what a port's takes; with early_reset_end, PR says less */
+    bool early_reset_end;
+    bool hangs_on_disable;    /* a slot's */
+    unsigned gone_at_read;    /* it is pulled before the read of this number (from 1; 0: never) */
     /* The request, or command, of this number fails (from 1; 0: none). */
     unsigned stalled_request, lost_request, failed_command;
-    unsigned requests, commands;
+    unsigned requests, commands, port_resets;
     unsigned usb3_ports; /* the last ones */
+    uint64_t ready_after_us; /* how long it is not ready after a reset */
+    bool abort_fails;        /* a command that hangs cannot be taken back */
     /* State. */
+    uint64_t ready_at_us;
+    uint64_t port_reset_at[XHC_PORTS + 1]; /* when it ends; 0: none is under way */
+    bool command_hangs;
+    uint64_t hanging;        /* the command that does */
     uint32_t usbcmd, usbsts, config;
     uint64_t crcr, dcbaap, erstba, erdp;
     uint32_t erstsz;
@@ -113,6 +141,31 @@ static inline bool xhc_is_there(const struct xhc_device *d)
     return !d;
 }
 
+/* It is there, and all the ports up to it are enabled. */
+static inline bool xhc_hears(const struct xhc *h, const struct xhc_device *d)
+{
+    if (!xhc_is_there(d))
+        return false;
+    for (; d->hub; d = d->hub) {
+        if (!(d->hub->port_status[d->port] & 2))
+            return false;
+    }
+    return h->portsc[d->port] & 2;
+}
+
+/* A reset: it has no address and no configuration any more, and a hub's ports have no power. */
+static inline void xhc_reset_device(struct xhc_device *d)
+{
+    d->addressed = d->configured = d->boot_protocol = d->idle_set = false;
+    d->report_count = 0;
+    for (unsigned i = 1; i <= d->ports; i++) {
+        d->port_status[i] = 0;
+        d->powered[i] = false;
+        if (d->children[i])
+            xhc_reset_device(d->children[i]);
+    }
+}
+
 /* What is behind a port that is disabled hears nothing any more. */
 static inline void xhc_silence(struct xhc *h, const struct xhc_device *d)
 {
@@ -137,6 +190,8 @@ static inline void xhc_event(struct xhc *h, uint64_t parameter, uint32_t status,
     assert_int_equal(h->erstsz, 1);
     assert_in_range(size, 16, 4096);
     uint8_t *at = xhc_memory(h, segment[0] + 16 * h->event_index, 16);
+    /* "Event Ring": it is full when one more would reach what software has not read. */
+    assert_true(segment[0] + 16 * ((h->event_index + 1) % size) != (h->erdp & ~UINT64_C(15)));
     memcpy(at, &parameter, 8);
     memcpy(at + 8, &status, 4);
     control |= h->event_cycle;
@@ -151,6 +206,17 @@ static inline void xhc_port_event(struct xhc *h, unsigned port)
 {
     if ((h->usbcmd & 1) && h->erstsz) /* firmware's own rings are not looked at */
         xhc_event(h, (uint64_t)port << 24, 1u << 24, 34u << 10);
+}
+
+/* "Port Status Change Events": there is one when the first change bit of a port is set, and none for
+ * those that come while others stand. */
+static inline void xhc_port_change(struct xhc *h, unsigned port, uint32_t changes)
+{
+    bool quiet = !(h->portsc[port] & 0x00fe0000);
+
+    h->portsc[port] |= changes;
+    if (quiet)
+        xhc_port_event(h, port);
 }
 
 /* --- reports --- */
@@ -169,6 +235,8 @@ static inline void xhc_hub_changed(struct xhc *h, struct xhc_device *hub)
     uint16_t bits = 0;
     for (unsigned i = 1; i <= hub->ports; i++)
         bits |= (uint16_t)((hub->port_status[i] >> 16 ? 1u : 0) << i);
+    if (hub->hub_status >> 16)
+        bits |= 1;
     if (!bits || !hub->configured)
         return;
     memset(hub->reports[0], 0, 8);
@@ -212,7 +280,8 @@ static inline void xhc_send_reports(struct xhc *h, struct xhc_device *d)
     struct xhc_slot *slot = &h->slot[d->slot];
     uint64_t trb[2], where;
 
-    if (!d->slot || !slot->enabled || !slot->report_dci || d->mute)
+    if (!d->slot || !slot->enabled || slot->device != d || !slot->report_dci || d->mute ||
+        !d->configured || !xhc_hears(h, d))
         return;
     while (d->report_count && xhc_fetch(h, &slot->reports, &slot->reports_cycle, trb, &where)) {
         uint32_t room = (uint32_t)trb[1] & 0x1ffff;
@@ -240,13 +309,17 @@ static inline bool xhc_descriptor(struct xhc_device *d, uint16_t value, uint16_t
         7, 5, 0x81, 3, 4, 0, 10,
         9, 4, 1, 0, 1, 3, 1, 1, 0,  /* the keyboard */
         9, 0x21, 0x11, 1, 0, 1, 0x22, 65, 0,
-        7, 5, 0x82, 3, 8, 0, 10,
+        7, 5, 0x82, 3, (uint8_t)d->report_packet, (uint8_t)(d->report_packet >> 8), d->interval,
         9, 4, 1, 1, 0, 3, 1, 1, 0,
     };
     uint8_t hub[] = { 9, 2, 25, 0, 1, 1, 0, 0xe0, 0, 9, 4, 0, 0, 1, 9, 0, 0, 0,
                       7, 5, 0x81, 3, xhc_hub_bytes(d), 0, 12 };
     uint8_t other[] = { 9, 2, 25, 0, 1, 1, 0, 0x80, 0, 9, 4, 0, 0, 1, 8, 6, 80, 0,
                         7, 5, 0x81, 2, 64, 0, 0 };
+    if (d->device_descriptor)
+        memcpy(device, d->device_descriptor, sizeof(device));
+    if (d->total_bytes)
+        keyboard[2] = (uint8_t)d->total_bytes, keyboard[3] = (uint8_t)(d->total_bytes >> 8);
     const uint8_t *from = value >> 8 == 1 ? device
                           : d->kind == XHC_KEYBOARD ? keyboard
                           : d->kind == XHC_HUB      ? hub
@@ -270,20 +343,35 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
     unsigned port = setup[4];
 
     if (setup[0] == 0xa0 && setup[1] == 6) {
-        const uint8_t descriptor[9] = { 9, 0x29, (uint8_t)hub->ports, 0x20, 0, 50, 0, 0, 0xff };
+        const uint8_t descriptor[9] = { 9, 0x29, (uint8_t)(hub->told_ports ? hub->told_ports & 0xff
+                                                                              : hub->ports), 0x20, 0, 50, 0, 0, 0xff };
         assert_true(hub->configured);
         memcpy(out, descriptor, 9);
+        return true;
+    }
+    if (setup[0] == 0x20) { /* C_HUB_LOCAL_POWER, C_HUB_OVER_CURRENT */
+        assert_int_equal(setup[1], 1);
+        assert_in_range(value, 0, 1);
+        assert_int_equal(setup[4], 0);
+        hub->hub_status &= ~(0x10000u << value);
         return true;
     }
     assert_in_range(port, 1, hub->ports);
     uint32_t *status = &hub->port_status[port];
     struct xhc_device *child = hub->children[port];
     if (setup[0] == 0xa3 && setup[1] == 0) {
-        memcpy(out, status, 4);
+        memcpy(out, status, hub->short_status ? 2 : 4);
+        if (hub->looks_left && (*status & 0x100000)) {
+            hub->looks_left--;
+            out[0] |= 0x10; /* PORT_RESET, and not enabled yet */
+            out[0] &= 0xfd;
+            out[2] &= 0xef;
+        }
         return true;
     }
     assert_int_equal(setup[0], 0x23);
     if (setup[1] == 3 && value == 8) {
+        assert_int_equal(*status & 8, 0); /* not into a short circuit */
         hub->powered[port] = true;
         *status |= 0x100;
         if (child && child->plugged)
@@ -295,7 +383,8 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
         assert_null(h->addressing); /* two would answer to address 0 */
         if (child && child->plugged && !h->resets_never_end) {
             *status |= 0x100002 | (child->speed == XHC_HIGH ? 0x400 : child->speed == XHC_LOW ? 0x200 : 0);
-            child->addressed = child->configured = false;
+            xhc_reset_device(child);
+            hub->looks_left = hub->reset_looks;
             h->addressing = child;
         }
         return true;
@@ -308,7 +397,8 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
         return true;
     }
     assert_in_range(value, 16, 20);
-    *status &= ~(1u << value);
+    if (!hub->keeps_changes)
+        *status &= ~(1u << value);
     return true;
 }
 
@@ -359,14 +449,15 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     memcpy(setup, trb, 8);
     uint16_t length = (uint16_t)(setup[6] | setup[7] << 8);
     assert_int_equal(control >> 16 & 3, length == 0 ? 0 : setup[0] & 0x80 ? 3 : 2);
-    if (!xhc_is_there(d) || d->mute)
+    if (!xhc_hears(h, d) || !d->addressed || d->mute)
         return; /* nothing comes */
-    uint64_t setup_at = where;
+    uint64_t setup_at = where, data_at = 0;
     if (length) {
         assert_true(xhc_fetch(h, &slot->control, &slot->control_cycle, trb, &where));
         assert_int_equal((uint32_t)(trb[1] >> 42) & 0x3f, 3);
         assert_int_equal((uint32_t)trb[1], length);
         buffer = trb[0];
+        data_at = where;
         assert_true(length <= sizeof(data));
     }
     assert_true(xhc_fetch(h, &slot->control, &slot->control_cycle, trb, &where));
@@ -384,6 +475,8 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     }
     if (length)
         memcpy(xhc_memory(h, buffer, length), data, length);
+    if (length && d->tells_of_short_packets)
+        xhc_event(h, data_at, 13u << 24 | 1, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
     xhc_event(h, where, 1u << 24, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
 }
 
@@ -442,6 +535,10 @@ static inline unsigned xhc_address_device(struct xhc *h, unsigned number, uint64
         d->address_failures--;
         return 4;
     }
+    if (d->naks_address) {
+        d->naks_address--;
+        return 0;
+    }
     assert_int_equal(slot_context[0] >> 20 & 15, d->speed);
     xhc_check_translator(d, slot_context[2]);
     assert_int_equal(endpoint[1] >> 3 & 7, 4);
@@ -455,6 +552,21 @@ static inline unsigned xhc_address_device(struct xhc *h, unsigned number, uint64
     d->addressed = true;
     h->addressing = NULL;
     return 1;
+}
+
+/* "Endpoint Type vs. Interval Calculation": 125 us times 2 to this, 0 to 15 at high speed, where
+ * bInterval is the exponent plus 1; else 3 to 10, where it is a number of milliseconds. */
+static inline unsigned xhc_interval(const struct xhc_device *d)
+{
+    unsigned told = d->kind == XHC_HUB ? 12 : d->interval, exponent = 3;
+
+    if (told == 0)
+        told = 1;
+    if (d->speed == XHC_HIGH)
+        return told > 16 ? 15 : told - 1;
+    while (exponent < 10 && (125u << (exponent + 1)) <= told * 1000)
+        exponent++;
+    return exponent;
 }
 
 static inline unsigned xhc_configure(struct xhc *h, unsigned number, uint64_t input)
@@ -476,11 +588,15 @@ static inline unsigned xhc_configure(struct xhc *h, unsigned number, uint64_t in
     assert_int_equal(slot_context[0] >> 27, dci);
     assert_int_equal(dci, slot->device->kind == XHC_HUB ? 3 : 5);
     assert_int_equal(endpoint[1] >> 3 & 7, 7);
-    assert_int_equal(endpoint[1] >> 16,
-                     slot->device->kind == XHC_HUB ? xhc_hub_bytes(slot->device) : 8);
-    /* bInterval is 10 frames, or 2 to the 11th microframes of a hub at high speed. */
-    assert_int_equal(endpoint[0] >> 16 & 0xff,
-                     slot->device->speed == XHC_HIGH ? slot->device->kind == XHC_HUB ? 11 : 9 : 6);
+    unsigned packet = endpoint[1] >> 16;
+    if (packet > (slot->device->speed == XHC_LOW ? 8u : slot->device->speed == XHC_FULL ? 64u : 1024u))
+        return 17; /* Parameter Error: no such packets at this speed */
+    if (slot->device->kind == XHC_HUB)
+        assert_int_equal(packet, xhc_hub_bytes(slot->device));
+    else
+        assert_true(packet >= 8 && packet <= slot->device->report_packet);
+    assert_true((endpoint[4] & 0xffff) >= 8 || slot->device->kind == XHC_HUB);
+    assert_int_equal(endpoint[0] >> 16 & 0xff, xhc_interval(slot->device));
     memcpy(&slot->reports, endpoint + 2, 8);
     slot->reports_cycle = slot->reports & 1;
     slot->reports &= ~UINT64_C(15);
@@ -519,6 +635,8 @@ static inline unsigned xhc_execute(struct xhc *h, const uint64_t trb[2], unsigne
     assert_true(slot->enabled);
     switch (type) {
     case 10:
+        if (h->hangs_on_disable)
+            return 0;
         if (slot->device)
             slot->device->slot = 0;
         memset(slot, 0, sizeof(*slot));
@@ -552,15 +670,38 @@ static inline void xhc_commands(struct xhc *h)
     unsigned number, code;
 
     assert_true(h->usbcmd & 1);
-    while (!h->deaf_to_commands && xhc_fetch(h, &h->command, &h->command_cycle, trb, &where)) {
+    while (!h->deaf_to_commands && !h->command_hangs &&
+           xhc_fetch(h, &h->command, &h->command_cycle, trb, &where)) {
         code = xhc_execute(h, trb, &number);
+        if (code == 0) { /* it does not come to an end */
+            h->command_hangs = true;
+            h->hanging = where;
+            return;
+        }
         if (++h->commands == h->failed_command)
             code = 5;
         xhc_event(h, where, code << 24, 33u << 10 | number << 24);
     }
 }
 
+/* "Aborting a Command": the one under way ends as aborted, then the ring is said to have stopped, with
+ * the place where it will go on. */
+static inline void xhc_abort(struct xhc *h)
+{
+    if (h->abort_fails || h->deaf_to_commands)
+        return;
+    if (h->command_hangs)
+        xhc_event(h, h->hanging, 25u << 24, 33u << 10);
+    h->command_hangs = false;
+    xhc_event(h, h->command, 24u << 24, 33u << 10);
+}
+
 /* --- registers --- */
+
+static inline bool xhc_is_ready(const struct xhc *h)
+{
+    return h->now_us >= h->ready_at_us;
+}
 
 static inline void xhc_run(struct xhc *h)
 {
@@ -569,6 +710,7 @@ static inline void xhc_run(struct xhc *h)
     assert_int_equal(h->erstsz, 1);
     assert_int_equal(h->erstba & 63, 0);
     assert_int_equal(h->dcbaap & 63, 0);
+    assert_int_equal(h->crcr & 63, 1);
     assert_in_range(h->config & 0xff, 1, h->slots);
     memcpy(&first, xhc_memory(h, h->dcbaap, 8), 8);
     for (unsigned i = 0; i < h->scratchpads; i++) {
@@ -591,12 +733,33 @@ static inline void xhc_reset(struct xhc *h)
 {
     assert_true(h->usbsts & 1); /* only a halted one may be reset */
     h->usbcmd = 0;
-    h->usbsts = 1 | (h->never_ready ? 1u << 11 : 0);
+    h->usbsts = 1;
+    h->ready_at_us = h->now_us + h->ready_after_us;
+    h->command_hangs = false;
     h->crcr = h->dcbaap = h->erstba = h->erdp = h->config = h->erstsz = 0;
     memset(h->slot, 0, sizeof(h->slot));
     for (unsigned i = 1; i <= h->ports; i++)
         h->portsc[i] = (h->roots[i] && h->roots[i]->plugged ? 0x00020001u : 0) |
                        (h->powered ? 0x200u : 0);
+}
+
+/* Ports whose reset has taken its time. */
+static inline void xhc_end_resets(struct xhc *h)
+{
+    for (unsigned port = 1; port <= h->ports && port <= XHC_PORTS; port++) {
+        uint32_t *sc = &h->portsc[port];
+        struct xhc_device *d = h->roots[port];
+        if (!h->port_reset_at[port] || h->now_us < h->port_reset_at[port])
+            continue;
+        h->port_reset_at[port] = 0;
+        *sc &= ~0x10u;
+        if (d && d->plugged && !h->nobody_after_reset) {
+            h->addressing = d;
+            xhc_reset_device(d);
+            *sc = (*sc & ~0x3c00u) | 2 | (uint32_t)d->speed << 10;
+        }
+        xhc_port_change(h, port, 0x200000);
+    }
 }
 
 static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
@@ -611,30 +774,29 @@ static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
             xhc_silence(h, d);
     }
     *sc &= ~(value & 0x00fe0000);
+    assert_false((value & 0x200) && (*sc & 8)); /* not into a short circuit */
+    bool goes_on = (value & 0x200) && !(*sc & 0x200);
     *sc = (*sc & ~0x200u) | (value & 0x200);
+    if (goes_on && d && d->plugged && !(*sc & 1)) {
+        *sc |= 1;
+        xhc_port_change(h, port, 0x20000);
+    }
     if (!(value & 0x10) || !d || !d->plugged)
         return;
     assert_true(value & 0x200);
-    assert_true(d->speed != XHC_SUPER);
+    assert_true(d->speed != XHC_SUPER || h->no_protocols);
     assert_null(h->addressing);
-    if (h->resets_never_end) {
-        *sc |= 0x10;
-        return;
-    }
-    if (h->nobody_after_reset) {
-        *sc |= 0x200000;
-        return;
-    }
-    h->addressing = d;
-    d->addressed = d->configured = d->boot_protocol = d->idle_set = false;
-    *sc = (*sc & ~0x3c00u) | 0x200002 | (uint32_t)d->speed << 10;
-    xhc_port_event(h, port);
+    assert_true(!h->port_reset_at[port] || h->resets_never_end);
+    h->port_resets++;
+    *sc = (*sc & ~2u) | (h->early_reset_end ? 0 : 0x10);
+    h->port_reset_at[port] = h->resets_never_end ? UINT64_MAX : h->now_us + h->port_reset_us;
+    xhc_end_resets(h);
 }
 
 static inline uint32_t xhc_extended_read(struct xhc *h, uint32_t offset)
 {
     if (h->extended)
-        return offset < 64 ? h->extended[offset / 4] : 0;
+        return offset / 4 < (h->extended_dwords ? h->extended_dwords : 16) ? h->extended[offset / 4] : 0;
     switch (offset) {
     case 0x00:
         return h->legacy | 0x00000401; /* the next one is 16 bytes on */
@@ -661,30 +823,32 @@ static inline uint32_t xhc_read(void *ctx, enum hv_space space, uint64_t address
     assert_int_equal(space, HV_SPACE_MEMORY);
     assert_int_equal(bytes, 4);
     assert_true(address >= XHC_BASE && offset + 4 <= XHC_BYTES && offset % 4 == 0);
-    h->register_reads++;
+    if (++h->register_reads == h->gone_at_read)
+        h->gone = true;
     if (h->gone)
         return UINT32_MAX;
+    xhc_end_resets(h);
     if (offset >= XHC_EXTENDED && offset < XHC_DOORBELLS)
         return xhc_extended_read(h, offset - XHC_EXTENDED);
     if (offset >= XHC_OP + 0x400 && offset < XHC_OP + 0x400 + 16 * h->ports)
         return offset % 16 ? 0 : h->portsc[(offset - XHC_OP - 0x400) / 16 + 1];
     switch (offset) {
     case 0x00:
-        return XHC_OP | (uint32_t)h->version << 16;
+        return h->length | (uint32_t)h->version << 16;
     case 0x04:
         return h->slots | 1u << 8 | h->ports << 24;
     case 0x08:
         return (h->scratchpads & 31) << 27 | (h->scratchpads >> 5) << 21;
     case 0x10:
-        return 1 | (h->context_bytes == 64 ? 4u : 0) | (XHC_EXTENDED / 4) << 16;
+        return 1 | (h->context_bytes == 64 ? 4u : 0) | h->extended_at / 4 << 16;
     case 0x14:
-        return XHC_DOORBELLS;
+        return h->doorbells_at | 3; /* its low bits are reserved */
     case 0x18:
-        return XHC_RUNTIME;
+        return h->runtime_at | 31;
     case XHC_OP:
         return h->usbcmd;
     case XHC_OP + 4:
-        return h->usbsts;
+        return h->usbsts | (xhc_is_ready(h) ? 0 : 1u << 11);
     case XHC_OP + 8:
         return h->pages_of_8k ? 2 : 1;
     case XHC_OP + 0x38:
@@ -713,10 +877,12 @@ static inline void xhc_legacy_write(struct xhc *h, uint32_t offset, uint32_t val
 
 static inline void xhc_operational_write(struct xhc *h, uint32_t offset, uint32_t value)
 {
+    assert_true(offset == 4 || xhc_is_ready(h)); /* "Controller Not Ready" */
     switch (offset) {
     case 0x00:
         if (value & 2) {
             xhc_reset(h);
+            h->usbcmd |= h->never_resets ? 2 : 0;
             return;
         }
         if ((value & 1) && !(h->usbcmd & 1))
@@ -726,8 +892,15 @@ static inline void xhc_operational_write(struct xhc *h, uint32_t offset, uint32_
         h->usbcmd = value;
         return;
     case 0x18:
+        if ((value & 4) && (h->usbcmd & 1)) {
+            xhc_abort(h);
+            return;
+        }
+        assert_int_equal(h->usbcmd & 1, 0); /* the pointer of a ring at work is left alone */
+        /* fall through */
     case 0x1c:
-        xhc_set_half(&h->crcr, offset == 0x1c, value);
+        if (!(h->usbcmd & 1))
+            xhc_set_half(&h->crcr, offset == 0x1c, value);
         return;
     case 0x30:
     case 0x34:
@@ -754,6 +927,7 @@ static inline void xhc_write(void *ctx, enum hv_space space, uint64_t address, u
     h->register_writes++;
     if (h->gone)
         return;
+    assert_true(offset < XHC_DOORBELLS || offset >= XHC_RUNTIME || xhc_is_ready(h));
     if (offset == XHC_DOORBELLS) {
         xhc_commands(h);
     } else if (offset > XHC_DOORBELLS && offset <= XHC_DOORBELLS + 4 * h->slots) {
@@ -780,7 +954,8 @@ static inline void xhc_write(void *ctx, enum hv_space space, uint64_t address, u
 
 static inline void xhc_pause(void *ctx)
 {
-    ((struct xhc *)ctx)->now_us += 10;
+    struct xhc *h = ctx;
+    h->now_us += h->clock_stands ? 0 : 10;
 }
 
 static inline uint64_t xhc_now(void *ctx)
@@ -806,7 +981,9 @@ static inline void xhc_init(struct xhc *h)
 {
     uint8_t *arena = h->arena ? h->arena : aligned_alloc(4096, XHC_ARENA_BYTES);
     *h = (struct xhc){ .ports = XHC_PORTS, .slots = XHC_SLOTS, .context_bytes = 32, .version = 0x110,
-                       .scratchpads = 3, .usb3_ports = 2, .usbcmd = 5, .arena = arena };
+                       .scratchpads = 3, .usb3_ports = 2, .usbcmd = 5, .arena = arena,
+                       .extended_at = XHC_EXTENDED, .length = XHC_OP, .doorbells_at = XHC_DOORBELLS,
+                       .runtime_at = XHC_RUNTIME, .port_reset_us = 50000 };
     h->access = (struct hv_access){ xhc_read, xhc_write, NULL, xhc_pause, xhc_now, h };
     h->memory = (struct xhci_memory){ xhc_take, h };
 }
@@ -818,6 +995,10 @@ static inline void xhc_plug(struct xhc *h, struct xhc_device *d, struct xhc_devi
     d->plugged = true;
     if (!d->packet_bytes)
         d->packet_bytes = d->speed == XHC_HIGH ? 64 : 8;
+    if (!d->report_packet) { /* an interval may be 0 */
+        d->report_packet = 8;
+        d->interval = d->interval ? d->interval : 10;
+    }
     if (hub) {
         hub->children[port] = d;
         if (hub->powered[port])
@@ -826,10 +1007,10 @@ static inline void xhc_plug(struct xhc *h, struct xhc_device *d, struct xhc_devi
         return;
     }
     h->roots[port] = d;
-    h->portsc[port] |= 0x00020001;
     if (d->speed == XHC_SUPER)
         h->portsc[port] |= 2 | 4u << 10;
-    xhc_port_event(h, port);
+    h->portsc[port] |= 1;
+    xhc_port_change(h, port, 0x00020000);
 }
 
 static inline void xhc_unplug(struct xhc *h, struct xhc_device *d)
@@ -844,8 +1025,52 @@ static inline void xhc_unplug(struct xhc *h, struct xhc_device *d)
         return;
     }
     h->roots[d->port] = NULL;
-    h->portsc[d->port] = (h->portsc[d->port] & ~0x3c03u) | 0x00020000;
-    xhc_port_event(h, d->port);
+    h->portsc[d->port] &= ~0x3c03u;
+    xhc_port_change(h, d->port, 0x00020000);
+}
+
+/* The port of a device has seen noise, or babble, and is disabled; the device is still there.
+ * xHCI "Root Hub Port State Machines"; USB 2.0 "PORT_ENABLE", "C_PORT_ENABLE". */
+static inline void xhc_disable_port(struct xhc *h, struct xhc_device *d)
+{
+    if (d->hub) {
+        d->hub->port_status[d->port] = (d->hub->port_status[d->port] & ~2u) | 0x20000;
+        xhc_hub_changed(h, d->hub);
+    } else {
+        h->portsc[d->port] &= ~2u;
+        xhc_port_change(h, d->port, 0x00040000);
+    }
+}
+
+/* Too much current flows, or no longer does; with it a port loses its power, and who is there goes.
+ * xHCI "Over-current"; USB 2.0 "Over-current Reporting and Recovery", "PORT_OVER_CURRENT". */
+static inline void xhc_over_current(struct xhc *h, struct xhc_device *d, bool flows)
+{
+    uint32_t *sc = d->hub ? &d->hub->port_status[d->port] : &h->portsc[d->port];
+
+    *sc = (*sc & ~8u) | (flows ? 8u : 0);
+    if (flows && d->hub) {
+        *sc &= ~0x703u;
+        d->hub->powered[d->port] = false;
+    } else if (flows) {
+        *sc &= ~0x3e03u;
+    }
+    if (d->hub) {
+        *sc |= 0x80000 | (flows ? 0x10000u : 0);
+        xhc_hub_changed(h, d->hub);
+    } else {
+        xhc_port_change(h, d->port, 0x00100000 | (flows ? 0x20000u : 0));
+    }
+}
+
+/* Hubs tell of their changes again and again, as long as they stand. */
+static inline void xhc_tick(struct xhc *h)
+{
+    for (unsigned i = 1; i <= h->slots; i++) {
+        struct xhc_device *d = h->slot[i].device;
+        if (h->slot[i].enabled && d && d->kind == XHC_HUB && xhc_is_there(d) && !d->report_count)
+            xhc_hub_changed(h, d);
+    }
 }
 
 #endif

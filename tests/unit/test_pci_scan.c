@@ -16,6 +16,9 @@ struct fake_function {
     struct pci_address at;
     uint32_t space[64];
     uint32_t writable[64];
+    bool sized;   /* ones have been written there */
+    bool forgets; /* No_Soft_Reset is 0 */
+    uint32_t bar1_lie; /* what its second address says when it is sized; 0: the truth */
 };
 
 static struct fake_function functions[FUNCTIONS];
@@ -39,6 +42,8 @@ static uint32_t fake_read(void *ctx, struct pci_address at, unsigned offset)
     struct fake_function *f = find(at);
     (void)ctx;
     assert_true(offset < 256 && offset % 4 == 0);
+    if (f && offset == 0x14 && f->bar1_lie && f->sized)
+        return f->bar1_lie;
     return f ? f->space[offset / 4] : UINT32_MAX;
 }
 
@@ -52,6 +57,12 @@ static void fake_write(void *ctx, struct pci_address at, unsigned offset, uint32
     if (offset >= 0x10 && offset < 0x28 && (f->space[1] & 3))
         decoding_while_sized++;
     uint32_t can = f->writable[offset / 4];
+    if (offset == 0x14)
+        f->sized = value == UINT32_MAX;
+    if (offset == 0x64 && f->forgets && (f->space[0x19] & 3) && !(value & 3)) {
+        memset(f->space + 4, 0, 24); /* "D0 uninitialized": as after a reset */
+        f->space[1] &= 0xffff0000;
+    }
     f->space[offset / 4] = (f->space[offset / 4] & ~can) | (value & can);
 }
 
@@ -121,6 +132,23 @@ static void test_who_is_there(void **state)
     assert_int_equal(seen[4].at.device, 31);
     scan(2);
     assert_int_equal(seen_count, 2);
+}
+
+/* "Vendor ID": FFFFh is nobody, whatever the rest says; some bridges answer 0 instead. */
+static void test_who_is_nobody(void **state)
+{
+    (void)state;
+    add(0, 1, 0, 0x0c0330)->space[0] = 0x0002ffff;
+    add(0, 2, 0, 0x0c0330)->space[0] = 0;
+    add(0, 3, 0, 0x0c0330);
+    scan(99);
+    assert_int_equal(seen_count, 1);
+    assert_int_equal(seen[0].at.device, 3);
+    pci.range_count = HV_PCI_MAX_RANGES + 5; /* more than there is room for */
+    for (unsigned i = 1; i < HV_PCI_MAX_RANGES; i++)
+        pci.ranges[i] = (struct pci_range){ 1, 5, 4 }; /* none */
+    scan(99);
+    assert_int_equal(seen_count, 1);
 }
 
 static void test_only_the_ranges(void **state)
@@ -199,6 +227,25 @@ static void test_bars_without_sense(void **state)
     assert_int_equal(bar(f, 3).bytes, 0);
 }
 
+/* "Base Addresses": what can be written must be one run of bits, and the address a multiple of it. */
+static void test_bars_with_holes(void **state)
+{
+    (void)state;
+    struct fake_function *f = add(0, 1, 0, 0x0c0330);
+    f->space[4] = 0xfe000000;
+    f->writable[4] = 0xfff0f000; /* a hole */
+    f->space[5] = 0xfe001000;
+    f->writable[5] = 0xfffff000;
+    f->bar1_lie = 0xffffe000; /* its address would not be a multiple of its size */
+    f->space[6] = 0x00000001;
+    f->writable[6] = 0xffff0000; /* ports beyond 64 K alone */
+    f->space[7] = 0x00000004;
+    f->writable[7] = 0x00000000; /* 4 GB and more */
+    f->writable[8] = 0xffffffff;
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(bar(f, i).bytes, 0);
+}
+
 static void test_enable(void **state)
 {
     (void)state;
@@ -254,6 +301,39 @@ static void test_wake(void **state)
     assert_true(pci_wake(&pci, f->at, &access));
 }
 
+/* "D3hot": most functions come out of it as out of a reset, and software writes anew what they had. */
+static void test_wake_with_the_addresses_that_it_had(void **state)
+{
+    (void)state;
+    struct fake_function *f = add(0, 1, 0, 0x0c0330);
+    f->space[0x34 / 4] = 0x60;
+    f->space[0x60 / 4] = 0x00030001;
+    f->space[0x64 / 4] = 3;
+    f->writable[0x64 / 4] = 3;
+    f->forgets = true;
+    f->space[4] = 0xfebf0004;
+    f->space[5] = 0x00000001;
+    f->space[9] = 0xc001;
+    for (unsigned i = 4; i < 10; i++)
+        f->writable[i] = 0xfffffff0;
+    f->space[1] &= ~7u;
+    assert_true(pci_wake(&pci, f->at, &access));
+    assert_int_equal(f->space[0x64 / 4] & 3, 0);
+    assert_int_equal(f->space[4] & ~15u, 0xfebf0000);
+    assert_int_equal(f->space[9] & ~15u, 0xc000);
+}
+
+/* A function that is not wanted must not write to memory any more; the rest stays as it is. */
+static void test_disable(void **state)
+{
+    (void)state;
+    struct fake_function *f = add(0, 1, 0, 0x0c0330);
+    f->space[1] = 0xf9000407;
+    f->writable[1] = 0xf9000407;
+    pci_disable(&pci, f->at, PCI_COMMAND_MASTER);
+    assert_int_equal(f->space[1], 0x00000403);
+}
+
 static void test_a_list_that_is_a_ring(void **state)
 {
     (void)state;
@@ -271,11 +351,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_who_is_there, setup),
+        cmocka_unit_test_setup(test_who_is_nobody, setup),
         cmocka_unit_test_setup(test_only_the_ranges, setup),
         cmocka_unit_test_setup(test_bars, setup),
         cmocka_unit_test_setup(test_bars_without_sense, setup),
+        cmocka_unit_test_setup(test_bars_with_holes, setup),
         cmocka_unit_test_setup(test_enable, setup),
         cmocka_unit_test_setup(test_wake, setup),
+        cmocka_unit_test_setup(test_wake_with_the_addresses_that_it_had, setup),
+        cmocka_unit_test_setup(test_disable, setup),
         cmocka_unit_test_setup(test_a_list_that_is_a_ring, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,38 @@ static void test_descriptors_that_lie(void **state)
     }
 }
 
+/* "Standard USB Descriptor Definitions": what counts is the first keyboard, wherever it stands; a hub
+ * only where there is none; and an endpoint is one only in its full length. */
+static void test_which_one_is_found(void **state)
+{
+    (void)state;
+    struct usb_interface found;
+    static const uint8_t keyboard_first[] = {
+        9, 2, 75, 0, 3, 1, 0, 0xa0, 50,
+        9, 4, 4, 0, 1, 3, 1, 1, 0, 7, 5, 0x81, 3, 8, 0, 10,
+        9, 4, 5, 0, 1, 9, 0, 0, 0, 7, 5, 0x82, 3, 1, 0, 12,
+        9, 4, 6, 0, 1, 3, 1, 1, 0, 7, 5, 0x83, 3, 8, 0, 10,
+    };
+    static const uint8_t short_endpoint[] = {
+        9, 2, 31, 0, 1, 1, 0, 0xa0, 50,
+        9, 4, 4, 0, 2, 3, 1, 1, 0, 6, 5, 0x81, 3, 8, 0, 7, 5, 0x82, 3, 8, 0, 10,
+    };
+    static const uint8_t two_endpoints[] = { /* of a hub, and one of nobody's */
+        9, 2, 39, 0, 1, 1, 0, 0xa0, 50, 7, 5, 0x84, 3, 8, 0, 10,
+        9, 4, 4, 0, 2, 9, 0, 0, 0, 7, 5, 0x81, 3, 1, 0, 12, 7, 5, 0x82, 3, 1, 0, 12,
+        9, 4, 5, 0, 1, 9, 0, 0, 0, 7, 5, 0x83, 3, 1, 0, 12,
+    };
+    assert_true(usb_find_interface(keyboard_first, sizeof(keyboard_first), &found));
+    assert_int_equal(found.number, 4);
+    assert_int_equal(found.endpoint, 1);
+    assert_true(usb_find_interface(short_endpoint, sizeof(short_endpoint), &found));
+    assert_int_equal(found.endpoint, 2);
+    assert_true(usb_find_interface(two_endpoints, sizeof(two_endpoints), &found));
+    assert_int_equal(found.kind, USB_HUB);
+    assert_int_equal(found.number, 4);
+    assert_int_equal(found.endpoint, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +299,7 @@ int main(void)
         cmocka_unit_test_setup(test_nobody_reads, setup),
         cmocka_unit_test_setup(test_a_keyboard_goes_before_a_hub, setup),
         cmocka_unit_test_setup(test_descriptors_that_lie, setup),
+        cmocka_unit_test_setup(test_which_one_is_found, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

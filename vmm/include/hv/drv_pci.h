@@ -42,8 +42,11 @@ struct pci_bar pci_read_bar(const struct hv_pci *pci, const struct pci_function 
 /* Sets PCI_COMMAND_ bits, and clears none; interrupts by INTx are off then. */
 void pci_enable(const struct hv_pci *pci, struct pci_address at, uint32_t command);
 
-/* Wakes a function that sleeps (D0), and gives it the 10 ms that it may take. False: it stays
- * asleep. A function that cannot sleep is awake. */
+/* Clears PCI_COMMAND_ bits. */
+void pci_disable(const struct hv_pci *pci, struct pci_address at, uint32_t command);
+
+/* Wakes a function that sleeps (D0), and gives it the 10 ms that it may take, and its addresses again,
+ * which most forget. False: it stays asleep. A function that cannot sleep is awake. */
 bool pci_wake(const struct hv_pci *pci, struct pci_address at, const struct hv_access *access);
 
 #endif

@@ -94,6 +94,7 @@ struct xhci {
     enum xhci_operation operation;
     uint64_t operation_trb;
     uint8_t operation_slot;
+    bool aborting;         /* the command was not answered in time, and is being taken back */
     uint64_t deadline_us;
     xhci_step *next;
     uint8_t answer_slot;   /* of the last command's event */
@@ -134,8 +135,5 @@ unsigned xhci_keyboards(const struct xhci *x);
 /* What has happened, one after the other; false: nothing else. The driver itself logs nothing: the
  * console's lock is held while it is polled. */
 bool xhci_take_note(struct xhci *x, struct xhci_note *note);
-
-/* Is a port or a device yet to be looked at? */
-bool xhci_is_busy(const struct xhci *x);
 
 #endif
