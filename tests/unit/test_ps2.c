@@ -131,6 +131,8 @@ static void test_every_code_is_bounded(void **state)
 struct fake_8042 {
     bool absent, deaf, mute, no_translation, stuck_full;
     unsigned writes_until_deaf, writes_until_mute; /* 0: never */
+    unsigned reads_until_absent;
+    unsigned mouse_bytes; /* that it says before each answer */
     uint8_t config, command;
     uint8_t queue[128];
     bool mouse[128];
@@ -148,6 +150,8 @@ static void queue(struct fake_8042 *k, uint8_t byte, bool mouse)
 static uint8_t fake_in8(void *ctx, uint16_t port)
 {
     struct fake_8042 *k = ctx;
+    if (k->reads_until_absent && --k->reads_until_absent == 0)
+        k->absent = true;
     if (k->absent)
         return 0xff;
     if (k->stuck_full)
@@ -167,6 +171,8 @@ static void fake_out8(void *ctx, uint16_t port, uint8_t value)
         k->mute = true;
     if (port == 0x64) {
         k->command = value;
+        for (unsigned i = 0; value == 0x20 && i < k->mouse_bytes; i++)
+            queue(k, 0xff, true);
         if (value == 0x20 && !k->mute)
             queue(k, k->config, false);
         if (value == 0xa7)
@@ -251,7 +257,6 @@ static void test_what_is_no_controller(void **state)
     assert_int_equal(ps2_keyboard_read(&keyboard), -1);
 }
 
-/* It may stop answering at any step: init ends, and says so where the keyboard can't be used. */
 /* Firmware that has mouse and interrupts on gets them back, though the mouse had the last word. */
 static void test_restore(void **state)
 {
@@ -275,6 +280,62 @@ static void test_restore(void **state)
     ps2_keyboard_restore(&keyboard);
 }
 
+/* The mouse speaks between a command and its answer; more of it than is waited for is too much. */
+static void test_a_mouse_that_speaks_first(void **state)
+{
+    (void)state;
+    struct ps2_keyboard keyboard;
+    struct fake_8042 some = { .config = 0x47, .mouse_bytes = 5 }, many = { .mouse_bytes = 40 };
+    struct hv_ports ports = ports_of(&some);
+    assert_true(ps2_keyboard_init(&keyboard, &ports));
+    assert_int_equal(keyboard.config_before, 0x47);
+    assert_int_equal(some.config & 0x33, 0x20);
+    ports = ports_of(&many);
+    assert_false(ps2_keyboard_init(&keyboard, &ports));
+}
+
+/* Keys of the console come as what they mean. */
+static void test_a_hot_key(void **state)
+{
+    (void)state;
+    struct fake_8042 k = { 0 };
+    struct hv_ports ports = ports_of(&k);
+    struct ps2_keyboard keyboard;
+    assert_true(ps2_keyboard_init(&keyboard, &ports));
+    queue(&k, 0x38, false);
+    queue(&k, 0x3c, false);
+    queue(&k, 0xb8, false);
+    queue(&k, 0x1e, false);
+    assert_int_equal(ps2_keyboard_read(&keyboard), CONSOLE_KEY_PANE + 1);
+    assert_int_equal(ps2_keyboard_read(&keyboard), 'a');
+}
+
+/* All ones: it has gone, at any moment. Nothing is waited for any more. */
+static void test_a_controller_that_goes(void **state)
+{
+    (void)state;
+    for (unsigned reads = 1; reads < 40; reads++) {
+        struct fake_8042 k = { .reads_until_absent = reads };
+        struct hv_ports ports = ports_of(&k);
+        struct ps2_keyboard keyboard;
+        bool usable = ps2_keyboard_init(&keyboard, &ports);
+        if (usable)
+            ps2_keyboard_restore(&keyboard);
+        k.absent = true;
+        if (usable)
+            assert_int_equal(ps2_keyboard_read(&keyboard), -1);
+        assert_true(usable || reads < 25);
+    }
+    struct fake_8042 k = { .config = 0x47 };
+    struct hv_ports ports = ports_of(&k);
+    struct ps2_keyboard keyboard;
+    assert_true(ps2_keyboard_init(&keyboard, &ports));
+    k.deaf = true; /* it takes nothing back */
+    ps2_keyboard_restore(&keyboard);
+    assert_int_equal(k.config & 0x23, 0x20);
+}
+
+/* It may stop answering at any step: init ends, and says so where the keyboard can't be used. */
 static void test_a_controller_that_dies_on_the_way(void **state)
 {
     (void)state;
@@ -303,6 +364,9 @@ int main(void)
         cmocka_unit_test(test_a_controller_without_translation),
         cmocka_unit_test(test_what_is_no_controller),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_a_mouse_that_speaks_first),
+        cmocka_unit_test(test_a_hot_key),
+        cmocka_unit_test(test_a_controller_that_goes),
         cmocka_unit_test(test_a_controller_that_dies_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,8 +75,6 @@ static const char *level_word(enum hv_log_level level)
 /* The length of what stands in a buffer of `room` after snprintf wanted `wanted`. */
 static size_t fitted(int wanted, size_t room)
 {
-    if (wanted < 0)
-        return 0;
     return (size_t)wanted < room ? (size_t)wanted : room - 1;
 }
 
