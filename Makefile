@@ -132,11 +132,12 @@ $(BUILD)/BOOTX64.EFI: $(BUILD)/unpack.so
 	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
 
 # Runs in the operating system that runs in thin mode (docs/thin.md).
-$(BUILD)/trapctl $(BUILD)/thin-probe: $(BUILD)/%: guest/linux/%.c arch/x86/include/x86/thin.h arch/x86/include/x86/trace.h arch/x86/vmx/exits.def
+THIN_PROGRAMS := $(addprefix $(BUILD)/,trapctl thin-probe thin-cost)
+$(THIN_PROGRAMS): $(BUILD)/%: guest/linux/%.c arch/x86/include/x86/thin.h arch/x86/include/x86/trace.h arch/x86/vmx/exits.def
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	@$(CC) -std=gnu17 -O2 -s -static $(WARN) -Ivmm/include -Iarch/x86/include -I. $< -o $@
-trapctl: $(BUILD)/trapctl $(BUILD)/thin-probe
+trapctl: $(THIN_PROGRAMS)
 .PHONY: trapctl
 
 include guest/guest.mk

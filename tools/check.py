@@ -237,6 +237,9 @@ def check_system(count, options):
     count.failed += report.failed
     check_explainer(count, options)
     check_consoles(count, options)
+    if options.long:
+        step(count, "thin mode costs next to nothing",
+             [os.path.join(TOP, "tools", "cost"), "thin", "--check", "--yes"])
 
 
 def check_consoles(count, options):

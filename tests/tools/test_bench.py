@@ -7,7 +7,7 @@ import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tools"))
-from pylib import doctable  # noqa: E402
+from pylib import doctable, thincost  # noqa: E402
 
 
 def load(name):
@@ -69,6 +69,10 @@ class DocumentTest(unittest.TestCase):
             self.assertIn("|---", text[text.index(doctable.marks(command)[0]):])
             doctable.replaced(text, command, [])
 
+    def test_thin_mode_has_its_own(self):
+        with open(cost.THIN_DOCUMENT, encoding="utf-8") as file:
+            doctable.replaced(file.read(), "tools/cost thin", [])
+
 
 class CostTest(unittest.TestCase):
     def test_finds_numbers_or_says_what_is_missing(self):
@@ -95,3 +99,61 @@ class ChartTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+def output(boot, copy, trapctl=(), cpuid=None):
+    """Of thin-cost, as it comes by the serial line."""
+    ticks = dict.fromkeys(thincost.PROGRAMS, copy)
+    ticks["cpuid"] = cpuid or copy
+    programs = [f"COST program={name} runs=7 least={least} most={least + 50} exits={len(trapctl)}"
+                for name, least in ticks.items()]
+    return "\n".join(["[    0.1] noise", f"COST entry=1000 init={1000 + boot} exits=7",
+                      *trapctl, *programs, "COST end", ""])
+
+
+def inside(boot=100_100, copy=1000, idle_exits=0, cpuid=None):
+    return thincost.Figures(output(boot, copy, (
+        "core  reason     exits   ticks     each", "0     CPUID       1200     120000      100",
+        "0     XSETBV         1         50       50", "1     CPUID         34       3400      100",
+        "EXITS all=1235 cores=2", f"RATE exits={idle_exits} seconds=10"), cpuid))
+
+
+class ThinTest(unittest.TestCase):
+    native = thincost.Figures(output(100_000, 1000))
+
+    def test_reads_both(self):
+        self.assertFalse(self.native.is_thin)
+        self.assertTrue(inside().is_thin)
+        self.assertEqual(inside().reasons, {"CPUID": 1234, "XSETBV": 1})
+        self.assertEqual(inside().programs["copy"], [1000, 1050, 6])
+
+    def test_what_is_missing_is_said(self):
+        good = output(100_000, 1000)
+        for bad in ("", good.replace("program=walk", "program=w"),
+                    good.replace("entry=1000", "entry=0"),
+                    good.replace("entry=1000", "entry=900000")):
+            with self.assertRaises(ValueError):
+                thincost.Figures(bad)
+
+    def test_what_a_cpuid_takes_stands_for_each_exit_of_the_boot(self):
+        dear = inside(cpuid=1000 + 6 * 50)
+        self.assertEqual(thincost.cpuid_ticks(self.native, dear), 50)
+        self.assertRegex("\n".join(thincost.tables(self.native, dear)),
+                         r"reckoned.*\| +100,350 \| +\+0.350% \| +\| +7 \|")
+        self.assertEqual(len(thincost.above_aim(self.native, dear)), 1)
+
+    def test_what_is_above_the_aim(self):
+        self.assertEqual(thincost.above_aim(self.native, inside(boot=100_200, copy=1002)), [])
+        self.assertEqual(len(thincost.above_aim(self.native, inside(boot=100_201))), 1)
+        aimed = sum(aim for _, aim in thincost.PROGRAMS.values())
+        self.assertEqual(len(thincost.above_aim(self.native, inside(copy=1003, cpuid=1000))), aimed)
+        self.assertEqual(len(thincost.above_aim(self.native, inside(idle_exits=1))), 1)
+        self.assertEqual(len(thincost.above_aim(self.native, self.native)), 1)  # nobody was idle
+
+    def test_its_tables_line_up(self):
+        for table in (thincost.exits_table(inside()), thincost.ticks_table(self.native, inside())):
+            self.assertEqual(len({len(line) for line in table}), 1)
+        text = "\n".join(thincost.tables(self.native, inside(boot=100_150)))
+        self.assertRegex(text, r"CPUID +\| +1,234 \|")
+        self.assertRegex(text, r"100,000 \| +100,150 \| +\+0.150% ")
+        self.assertRegex(text, r"1,000 \| +1,000 \| +\+0.000% \| 5.000% ")

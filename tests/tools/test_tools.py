@@ -20,6 +20,12 @@ class ConfigTest(unittest.TestCase):
                           (5, "module", "mods/one.bin")])
         self.assertEqual(parsed.vm_names, ["a"])
 
+    def test_what_thin_mode_starts_and_loads_may_be_elsewhere(self):
+        parsed = config.Config("boot = \\a.efi\nboot-options = \\vmlinuz initrd=\\one initrd=two x=\\y\n")
+        self.assertEqual([(m.key, m.path, m.required) for m in parsed.mentions],
+                         [("boot", "\\a.efi", False), ("boot-options", "\\vmlinuz", False),
+                          ("boot-options", "\\one", False), ("boot-options", "two", False)])
+
     def test_reads_sizes(self):
         self.assertEqual(config.parse_size("512M"), 512 << 20)
         self.assertEqual(config.parse_size("2G"), 2 << 30)

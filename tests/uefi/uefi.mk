@@ -1,4 +1,5 @@
-# UEFI applications that test drivers on machines without VT-x.
+# UEFI applications: consoles.efi tests drivers on machines without VT-x, entry.efi tells a kernel when
+# it was started.
 UEFI_TEST_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/consoles.o boot/relocate.o vmm/lib/string.o \
     vmm/lib/format.o arch/x86/cpu/acpi_host.o arch/x86/cpu/acpi_s5.o arch/x86/cpu/acpi_spcr.o \
     $(patsubst %,drivers/%.o,machine_serial machine_keyboard uart16550_host pci_scan \
@@ -12,7 +13,12 @@ $(BUILD)/obj/tests/uefi/%.o: tests/uefi/%.c
 $(BUILD)/consoles.so: $(UEFI_TEST_OBJS) boot/trapline.lds
 	@$(call link,$(UEFI_TEST_OBJS),$@)
 
-$(BUILD)/consoles.efi: $(BUILD)/consoles.so
+UEFI_ENTRY_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/entry.o boot/relocate.o vmm/lib/string.o \
+    vmm/lib/format.o)
+$(BUILD)/entry.so: $(UEFI_ENTRY_OBJS) boot/trapline.lds
+	@$(call link,$(UEFI_ENTRY_OBJS),$@)
+
+$(BUILD)/consoles.efi $(BUILD)/entry.efi: $(BUILD)/%.efi: $(BUILD)/%.so
 	@SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
 
--include $(UEFI_TEST_OBJS:.o=.d)
+-include $(UEFI_TEST_OBJS:.o=.d) $(UEFI_ENTRY_OBJS:.o=.d)

@@ -44,8 +44,8 @@ class Config:
         elif key == "boot":
             self.mentions.append(Mention(number, key, value, required=False))
         elif key == "boot-options":
-            self.mentions += [Mention(number, key, path, required=False)
-                              for path in re.findall(r"(?:^|\s)initrd=(\S+)", value)]
+            self.mentions += [Mention(number, key, path, required=False) for path in
+                              re.findall(r"(?:^|\s)(?:initrd=|(?=\\))(\S+)", value)]
         elif key == "module":
             self.mentions.append(Mention(number, key, value.split()[0]))
         elif key == "vcpus" and value.isdigit():

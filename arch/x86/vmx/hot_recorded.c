@@ -8,30 +8,6 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-ALWAYS_INLINE void hot_record(struct vmx_vcpu *v, const unsigned what, uint32_t reason, uint64_t rip,
-                              uint64_t begin_tsc, uint64_t detail)
-{
-    uint64_t ticks = rdtsc() - begin_tsc;
-
-    if (what & VMX_RECORD_TICKS)
-        vmx_stats_add(&v->recorder.stats->row[reason], ticks);
-    if (what & VMX_RECORD_RING) {
-        struct vmx_trace_record *r = vmx_trace_begin(&v->recorder.trace);
-        r->tsc = begin_tsc;
-        r->rip = rip;
-        r->qualification = 0;
-        r->detail = detail;
-        r->value = 0;
-        r->reason = reason;
-        r->ticks = (uint32_t)ticks;
-        r->injected = v->injected;
-        r->queued = 0;
-        r->next = VCPU_RUN;
-        r->flags = VMX_TRACE_ADVANCED;
-        v->injected = 0;
-    }
-}
-
 ALWAYS_INLINE struct vmx_vcpu *cpuid_recorded(struct vmx_vcpu *v, const unsigned what)
 {
     uint64_t rip, next, begin_tsc, detail;

@@ -25,35 +25,43 @@
 #define HIDDEN_1_ECX \
     (CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_DTES64 | CPUID_1_ECX_DS_CPL)
 
-/* The processor's own answer, but for VT-x, SMX, the above, the keys of memory encryption
- * (thin_memory.c) and accesses to MSRs whose exits are not known here; and for what it takes from
- * CR4, which is ours while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf
- * 0DH are right. */
-static unsigned thin_cpuid(struct vmx_vcpu *v)
+static struct cpuid_regs change_leaf(struct cpuid_regs regs, uint32_t leaf, uint32_t subleaf)
 {
-    uint64_t *r = v->gprs.r;
-    uint32_t leaf = (uint32_t)r[X86_RAX];
-    struct cpuid_regs regs = cpuid(leaf, (uint32_t)r[X86_RCX]);
     uint64_t cr4 = vmcs_read(VMCS_GUEST_CR4);
 
     if (leaf == CPUID_LEAF_FEATURES) {
         regs.ecx &= ~(HIDDEN_1_ECX | CPUID_1_ECX_OSXSAVE);
         regs.edx &= ~CPUID_1_EDX_DS;
         regs.ecx |= cr4 & CR4_OSXSAVE ? CPUID_1_ECX_OSXSAVE : 0;
-    } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 0) {
+    } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && subleaf == 0) {
         regs.ecx &= ~CPUID_7_ECX_OSPKE;
         regs.ecx |= cr4 & CR4_PKE ? CPUID_7_ECX_OSPKE : 0;
         regs.ebx &= ~CPUID_7_EBX_PT;
         regs.edx &= ~CPUID_7_EDX_PCONFIG;
-    } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && (uint32_t)r[X86_RCX] == 1) {
+    } else if (leaf == CPUID_LEAF_EXTENDED_FEATURES && subleaf == 1) {
         regs.eax &= ~CPUID_7_1_EAX_MSRLIST;
         regs.ecx &= ~CPUID_7_1_ECX_MSR_IMM;
         regs.edx &= ~CPUID_7_1_EDX_USER_MSR;
-    } else if (leaf == CPUID_LEAF_PMU_V2 && (uint32_t)r[X86_RCX] == 0) {
+    } else if (leaf == CPUID_LEAF_PMU_V2 && subleaf == 0) {
         regs.eax &= ~CPUID_23_EAX_PEBS;
     } else if (leaf == CPUID_LEAF_PT) {
         regs = (struct cpuid_regs){ 0 };
     }
+    return regs;
+}
+
+/* The processor's own answer, but for VT-x, SMX, the above, the keys of memory encryption
+ * (thin_memory.c) and accesses to MSRs whose exits are not known here; and for what it takes from
+ * CR4, which is ours while we run. XCR0 and IA32_XSS are the guest's, so that the sizes of leaf
+ * 0DH are right. Most of it is answered in thin_hot.c already. */
+static unsigned thin_cpuid(struct vmx_vcpu *v)
+{
+    uint64_t *r = v->gprs.r;
+    uint32_t leaf = (uint32_t)r[X86_RAX], subleaf = (uint32_t)r[X86_RCX];
+    struct cpuid_regs regs = cpuid(leaf, subleaf);
+
+    if (thin_changes_leaf(leaf))
+        regs = change_leaf(regs, leaf, subleaf);
     r[X86_RAX] = regs.eax;
     r[X86_RBX] = regs.ebx;
     r[X86_RCX] = regs.ecx;

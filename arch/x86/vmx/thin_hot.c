@@ -1,18 +1,23 @@
 /*
- * CPUID leaves of thin mode that its owner asks for (x86/thin.h): answered without a call and
- * without being recorded, so that looking at the exits does not change them. Called as the hot ways
- * of hot.c are, under the same rule about registers (Makefile).
+ * CPUID in thin mode, nearly all that ever exits: answered without a call. Called as the hot ways of
+ * hot.c are, under the same rule about registers (Makefile).
+ *
+ * Its owner's leaves (x86/thin.h) are not recorded, so that looking at the exits does not change
+ * them. The machine's own are what the processor says, and leave the same record as on the long way
+ * (thin_exits.c), which the leaves take that thin mode changes.
  * No lock: the core's own counters.
  */
 #include "arch/x86/vmx/hot.h"
 #include "arch/x86/vmx/thin_internal.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define RECORDED (VMX_RECORD_TICKS | VMX_RECORD_RING)
 
 /* As hot_is_plain, without the timer that such a guest does not have. */
-ALWAYS_INLINE bool is_plain(const struct vmx_vcpu *v, uint64_t *next)
+ALWAYS_INLINE bool is_plain(const struct vmx_vcpu *v, uint64_t *at,
+                            uint64_t *next)
 {
-    uint64_t rip = vmread_unchecked(VMCS_GUEST_RIP);
+    uint64_t rip = *at = vmread_unchecked(VMCS_GUEST_RIP);
     uint64_t unusual = vmread_unchecked(VMCS_GUEST_INTERRUPTIBILITY_STATE) & HOT_BLOCKING_ENDS;
 
     *next = rip + vmread_unchecked(VMCS_EXIT_INSTRUCTION_LENGTH);
@@ -68,15 +73,10 @@ ALWAYS_INLINE void answer_caps(const struct vmx_vcpu *v, uint64_t *r)
         set_pair(r, 0, 0);
 }
 
-static struct vmx_vcpu *thin_hot_cpuid(struct vmx_vcpu *v)
+ALWAYS_INLINE void answer_owner(struct vmx_vcpu *v, uint32_t leaf)
 {
     uint64_t *r = v->gprs.r;
-    uint32_t leaf = (uint32_t)r[X86_RAX];
-    uint64_t next;
 
-    if (HV_LIKELY(leaf - THIN_LEAF_FIRST > THIN_LEAF_LAST - THIN_LEAF_FIRST) ||
-        !is_plain(v, &next))
-        return NULL;
     if (leaf == THIN_LEAF_FIRST) {
         answer_signature(r);
     } else if (leaf == THIN_LEAF_CORE) {
@@ -89,6 +89,40 @@ static struct vmx_vcpu *thin_hot_cpuid(struct vmx_vcpu *v)
     } else {
         answer_caps(v, r);
     }
+}
+
+/* Nothing in the answer is ours to change; and the record is the one that is made here. */
+ALWAYS_INLINE bool is_the_processors(const struct vmx_vcpu *v, uint32_t leaf)
+{
+    return !thin_changes_leaf(leaf) && HV_LIKELY(v->recorder.what == RECORDED);
+}
+
+ALWAYS_INLINE void answer_processor(struct vmx_vcpu *v, uint64_t rip)
+{
+    uint64_t *r = v->gprs.r, begin_tsc = rdtsc();
+    uint64_t detail = (uint32_t)r[X86_RAX] | r[X86_RCX] << 32;
+    struct cpuid_regs regs = cpuid((uint32_t)r[X86_RAX], (uint32_t)r[X86_RCX]);
+
+    r[X86_RAX] = regs.eax;
+    r[X86_RBX] = regs.ebx;
+    r[X86_RCX] = regs.ecx;
+    r[X86_RDX] = regs.edx;
+    v->exits[VMEXIT_CPUID]++;
+    hot_record(v, RECORDED, VMEXIT_CPUID, rip, begin_tsc, detail);
+}
+
+static struct vmx_vcpu *thin_hot_cpuid(struct vmx_vcpu *v)
+{
+    uint32_t leaf = (uint32_t)v->gprs.r[X86_RAX];
+    bool owner = leaf - THIN_LEAF_FIRST <= THIN_LEAF_LAST - THIN_LEAF_FIRST;
+    uint64_t rip, next;
+
+    if (!(owner || is_the_processors(v, leaf)) || !is_plain(v, &rip, &next))
+        return NULL;
+    if (HV_UNLIKELY(owner))
+        answer_owner(v, leaf);
+    else
+        answer_processor(v, rip);
     vmwrite_unchecked(VMCS_GUEST_RIP, next);
     return v;
 }

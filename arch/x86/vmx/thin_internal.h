@@ -114,6 +114,14 @@ void thin_apic_send_nmi(void);
 bool thin_off(struct vmx_vcpu *v);
 
 /* --- thin_exits.c --- */
+
+/* Of all other leaves of CPUID the processor's own answer is the guest's: thin_hot.c. */
+static inline bool thin_changes_leaf(uint32_t leaf)
+{
+    return leaf == CPUID_LEAF_FEATURES || leaf == CPUID_LEAF_EXTENDED_FEATURES ||
+           leaf == CPUID_LEAF_PT || leaf == CPUID_LEAF_PMU_V2;
+}
+
 extern unsigned (*const thin_handlers[VMEXIT_COUNT])(struct vmx_vcpu *v);
 
 #endif
