@@ -13,6 +13,9 @@
 #include "x86/insn.h"
 
 #define STALL_US 4000u
+/* On the handle of each device that the console's output goes to. */
+#define CONSOLE_OUT_DEVICE_GUID                                                                    \
+    { 0xd3b36f2c, 0xd551, 0x11d4, { 0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d } }
 
 /* Set by the linker script; only their addresses mean something. */
 extern char image_text_start[], image_text_end[];
@@ -51,25 +54,18 @@ static enum boot_pixel_format pixel_format(const EFI_GRAPHICS_OUTPUT_MODE_INFORM
     }
 }
 
-static void find_framebuffer(struct boot *boot)
+/* False: nothing of Trapline's could be drawn on it. */
+static bool describe_screen(const EFI_GRAPHICS_OUTPUT_PROTOCOL *gop, struct boot_framebuffer *out)
 {
-    EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
-    EFI_GRAPHICS_OUTPUT_PROTOCOL *gop = NULL;
-    struct boot_framebuffer *out = &boot->info->framebuffer;
-    /* The console's own screen first; on machines with two cards the other may be dark. */
-    EFI_STATUS status = boot->services->HandleProtocol(boot->system->ConsoleOutHandle, &guid,
-                                                       (void **)&gop);
-    if (EFI_ERROR(status) || !gop)
-        status = boot->services->LocateProtocol(&guid, NULL, (void **)&gop);
-    if (EFI_ERROR(status) || !gop || !gop->Mode || !gop->Mode->Info)
-        return;
+    if (!gop || !gop->Mode || !gop->Mode->Info)
+        return false;
     const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = gop->Mode->Info;
     uint64_t pitch = (uint64_t)mode->PixelsPerScanLine * 4;
     uint64_t needed = pitch * mode->VerticalResolution;
     if (pixel_format(mode) == BOOT_PIXEL_NONE || gop->Mode->FrameBufferBase == 0 || needed == 0 ||
         pitch > UINT32_MAX || mode->HorizontalResolution > mode->PixelsPerScanLine ||
         needed > gop->Mode->FrameBufferSize)
-        return;
+        return false;
     *out = (struct boot_framebuffer){
         .start = gop->Mode->FrameBufferBase,
         .bytes = needed,
@@ -78,6 +74,39 @@ static void find_framebuffer(struct boot *boot)
         .pitch_bytes = (uint32_t)pitch,
         .format = pixel_format(mode),
     };
+    return true;
+}
+
+static bool screen_of(struct boot *boot, EFI_HANDLE handle, struct boot_framebuffer *out)
+{
+    EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+    EFI_GRAPHICS_OUTPUT_PROTOCOL *gop = NULL;
+    return !EFI_ERROR(boot->services->HandleProtocol(handle, &guid, (void **)&gop)) &&
+           describe_screen(gop, out);
+}
+
+/* The console's own screen; where that is a splitter in front of several cards or outputs, it has no
+ * memory to draw to, and the first of those counts that it writes to (on machines with two cards the
+ * other may be dark), else the first that can be drawn on. */
+static void find_framebuffer(struct boot *boot)
+{
+    EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID, console_guid = CONSOLE_OUT_DEVICE_GUID;
+    struct boot_framebuffer *out = &boot->info->framebuffer, found;
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+    bool is_console = false;
+    void *tag;
+    if (screen_of(boot, boot->system->ConsoleOutHandle, out) ||
+        EFI_ERROR(boot->services->LocateHandleBuffer(ByProtocol, &guid, NULL, &count, &handles)))
+        return;
+    for (UINTN i = 0; i < count && !is_console; i++) {
+        if (!screen_of(boot, handles[i], &found))
+            continue;
+        is_console = !EFI_ERROR(boot->services->HandleProtocol(handles[i], &console_guid, &tag));
+        if (is_console || out->format == BOOT_PIXEL_NONE)
+            *out = found;
+    }
+    boot->services->FreePool(handles);
 }
 
 static const void *configuration_table(const struct boot *boot, const EFI_GUID *guid)
