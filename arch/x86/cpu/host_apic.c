@@ -27,6 +27,7 @@
 static bool x2apic;
 static volatile uint8_t *xapic_page;
 static uint8_t firmware_masks[2]; /* of the 8259As */
+static uint32_t thermal_entry;    /* 0: not yet looked at */
 
 bool host_apic_is_x2apic(void)
 {
@@ -176,6 +177,25 @@ static void mask_local_vectors(void)
         apic_write(APIC_LVT_CMCI, APIC_LVT_MASKED);
 }
 
+/* Firmware that keeps the machine cool in system-management mode has its interrupt at the thermal
+ * sensor. INIT takes it from the other cores: they get the boot core's, which is looked at first. */
+static void look_at_thermal_entry(void)
+{
+    if (thermal_entry || highest_local_vector() < 5)
+        return;
+    thermal_entry = apic_read(APIC_LVT_THERMAL) & ~APIC_LVT_READ_ONLY;
+    if ((thermal_entry & APIC_LVT_DELIVERY) != APIC_LVT_DELIVERY_SMI)
+        thermal_entry = APIC_LVT_MASKED;
+}
+
+/* Entries can be unmasked only in an APIC that is switched on, and switching it off masks them. */
+static void open_local_vectors(void)
+{
+    apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
+    if (highest_local_vector() >= 5)
+        apic_write(APIC_LVT_THERMAL, thermal_entry);
+}
+
 /* --- an APIC that firmware wants back --- */
 
 static bool has_deadline(void)
@@ -270,12 +290,12 @@ enum hv_err host_apic_init_core(void)
         return err;
     if (kept)
         host_apic_read(&kept->apic);
+    look_at_thermal_entry();
     mask_local_vectors();
     /* An interrupt with an exception's vector would be taken for the exception. */
     apic_write(APIC_TPR, kept ? APIC_TPR_DEVICES : APIC_TPR_EXCEPTIONS);
     apic_write(APIC_SPURIOUS, APIC_SPURIOUS_ENABLE | HOST_VECTOR_SPURIOUS);
-    /* Entries can be unmasked only in an APIC that is switched on. */
-    apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
+    open_local_vectors();
     apic_write(APIC_LVT_ERROR, HOST_VECTOR_APIC_ERROR);
     apic_write(APIC_ERROR_STATUS, 0); /* a write, then a read, gives and clears what was latched */
     if (!kept)
@@ -337,9 +357,8 @@ void host_apic_lend(uint32_t spurious)
 void host_apic_lent_svr(uint32_t spurious)
 {
     apic_write(APIC_SPURIOUS, spurious);
-    /* Switching the APIC off masks all entries, and on again leaves them so. */
     if (spurious & APIC_SPURIOUS_ENABLE)
-        apic_write(APIC_LVT_LINT1, APIC_LVT_DELIVERY_NMI);
+        open_local_vectors();
 }
 
 void host_apic_take_back(void)

@@ -6,7 +6,7 @@
 #ifndef X86_HOST_APIC_H
 #define X86_HOST_APIC_H
 
-#include "hv/types.h"
+#include "hv/drv_access.h"
 
 #define HOST_APIC_ID_UNKNOWN UINT32_MAX
 
@@ -19,6 +19,12 @@ void host_apic_init(void);
  * error interrupt, timer stopped, nothing left in service. HV_ERR_UNSUPPORTED: the core's APIC is
  * disabled for good, or cannot be brought into the mode. */
 enum hv_err host_apic_init_core(void) HV_MUST_CHECK;
+
+struct acpi_host;
+
+/* Masks every entry of the I/O APICs that the tables name, but those that raise an SMI. Boot core, once,
+ * before interrupts are opened; not where firmware is kept. One that does not answer is left out. */
+void host_ioapic_mask(const struct acpi_host *acpi, const struct hv_access *access);
 
 struct kept_apic;
 

@@ -37,6 +37,8 @@ enum apic_register {
 #define APIC_TPR_EXCEPTIONS       0x10u /* holds vectors up to 31 back */
 #define APIC_TPR_DEVICES          0xe0u /* holds vectors up to 0xef back: all but the host's own */
 #define APIC_LVT_MASKED           (1u << 16)
+#define APIC_LVT_DELIVERY         (7u << 8)
+#define APIC_LVT_DELIVERY_SMI     (2u << 8)
 #define APIC_LVT_DELIVERY_NMI     (4u << 8)
 #define APIC_LVT_READ_ONLY        (1u << 12 | 1u << 14) /* delivery status, remote IRR */
 #define APIC_LVT_TIMER_DEADLINE   (2u << 17)
