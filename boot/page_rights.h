@@ -9,6 +9,7 @@
 
 #include "hv/types.h"
 
+#define PAGE_MAY_READ    (UINT64_C(1) << 0) /* it is there */
 #define PAGE_MAY_WRITE   (UINT64_C(1) << 1)
 #define PAGE_MAY_EXECUTE (UINT64_C(1) << 63)
 

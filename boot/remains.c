@@ -4,6 +4,7 @@
  * A block begins at a multiple of 2 MB below 4 GB; what firmware calls memory is looked through for
  * its first page, before anything else is allocated there. No lock: one core runs.
  */
+#include "boot/firmware_paging.h"
 #include "boot/thin.h"
 #include "x86/thin.h"
 #include "x86/thin_remains.h"
@@ -19,15 +20,18 @@ static struct thin_remains *find_in(const struct boot_memory *m)
     for (uint64_t at = hv_align_up(m->start, THIN_BLOCK_ALIGN); at + HV_PAGE_BYTES <= end;
          at += THIN_BLOCK_ALIGN) {
         struct thin_remains *remains = (struct thin_remains *)at;
-        if (at && thin_remains_valid(remains, at) && remains->block_bytes <= end - at)
+        if (at && boot_can_read(at, HV_PAGE_BYTES) && thin_remains_valid(remains, at) &&
+            remains->block_bytes <= end - at && boot_can_read(at, remains->block_bytes))
             return remains;
     }
     return NULL;
 }
 
+/* The text lies below the block: firmware that gives memory out from the top has its next piece right
+ * where the block ends, and in it. */
 static void save(struct boot *boot, struct thin_remains *remains)
 {
-    char *text = (char *)boot_allocate(boot, TEXT_BYTES);
+    char *text = (char *)boot_allocate_unzeroed(boot, TEXT_BYTES, (uint64_t)remains - 1);
     if (!text)
         return;
     size_t bytes = thin_remains_text(remains, text, TEXT_BYTES);

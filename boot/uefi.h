@@ -14,7 +14,8 @@
 #define BOOT_STACK_BYTES (64u * 1024)
 #define BOOT_CONFIG_FILE "trapline.cfg"
 #define BOOT_CONFIG_MOST_BYTES (64u * 1024)
-#define BOOT_MOST_ALLOCATIONS 64
+/* Each file one, as many pieces as guests' memory may have, and what is there beside them. */
+#define BOOT_MOST_ALLOCATIONS (BOOT_INFO_MAX_FILES + 48)
 #define BOOT_REASON_BYTES 480
 
 struct boot_allocation {

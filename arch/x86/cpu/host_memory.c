@@ -57,6 +57,13 @@ static uint64_t *identity_pointer(void *context, uint64_t physical)
     return (uint64_t *)physical;
 }
 
+static void add_range(uint64_t start, uint64_t bytes)
+{
+    if (page_alloc_add(&machine_pages, start, bytes))
+        hv_warn("memory at %#llx, %llu KB, is left unused: the map has too many pieces",
+                (unsigned long long)start, (unsigned long long)(bytes >> 10));
+}
+
 /* Memory below 1 MB stays out: firmware and starting cores have uses for it. */
 static void add_memory(const struct boot_info *info, enum boot_memory_kind kind)
 {
@@ -65,11 +72,8 @@ static void add_memory(const struct boot_info *info, enum boot_memory_kind kind)
         uint64_t start = hv_max_u64(range->start, ONE_MEGABYTE);
         uint64_t end = range->start + range->bytes;
 
-        if (range->kind != kind || end <= start)
-            continue;
-        if (page_alloc_add(&machine_pages, start, end - start))
-            hv_warn("memory at %#llx, %llu KB, is left unused: the map has too many pieces",
-                    (unsigned long long)start, (unsigned long long)((end - start) >> 10));
+        if (range->kind == kind && end > start)
+            add_range(start, end - start);
     }
 }
 
@@ -118,10 +122,19 @@ void host_memory_init(const struct boot_info *info)
 
     machine_info = info;
     page_alloc_init(&machine_pages);
-    add_memory(info, BOOT_MEMORY_FREE);
+    if (info->early_bytes)
+        add_range(info->early_start, info->early_bytes);
+    else
+        add_memory(info, BOOT_MEMORY_FREE);
     if (host_pt_init(&machine_pt, &memory, levels, cpu_has_1g_pages()))
         hv_panic("no free memory below 4 GB for page tables");
     map_machine(info);
+}
+
+void host_memory_add_free(const struct boot_info *info)
+{
+    if (info->early_bytes)
+        add_memory(info, BOOT_MEMORY_FREE);
 }
 
 void host_memory_reclaim(const struct boot_info *info, bool nobody_uses_it)

@@ -90,6 +90,7 @@ static HV_NORETURN void start_machine(void *argument)
 {
     const struct boot_info *info = argument;
 
+    host_memory_add_free(info);
     console_start_screen(info); /* not before: only our tables are sure to map it */
     host_paging_check();
     if (kept_is_on())
@@ -102,6 +103,8 @@ static HV_NORETURN void start_machine(void *argument)
     host_apic_init();
     if (host_apic_init_core())
         hv_panic("the boot core's local APIC cannot be switched on");
+    if (!kept_is_on())
+        host_ioapic_mask(acpi_host(), &hv_machine_access);
     tsc_calibrate(acpi_host(), kept_is_on(), info->firmware_tsc_hz);
     host_timer_init();
     console_find_keyboards(info, &hardware);

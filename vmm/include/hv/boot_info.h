@@ -9,7 +9,7 @@
 #include "hv/types.h"
 
 #define BOOT_INFO_MAGIC UINT64_C(0x31304f464e494254) /* "TBINFO01" */
-#define BOOT_INFO_VERSION 4u
+#define BOOT_INFO_VERSION 5u
 #define BOOT_INFO_MAX_MEMORY 512
 #define BOOT_INFO_MAX_FILES 40
 
@@ -65,6 +65,8 @@ struct boot_info {
     uint32_t bytes;              /* sizeof(struct boot_info) */
     struct boot_image image;
     uint64_t stack_start, stack_bytes; /* the boot core's */
+    uint64_t early_start, early_bytes; /* Trapline's; to be used before its own page tables are, under
+                                        * which firmware may map nothing that is free; 0: all is */
     uint64_t start_page;         /* one free page below 1 MB for starting cores; 0: none found */
     uint64_t rsdp;               /* ACPI root pointer; 0: no ACPI */
     uint64_t epoch_seconds;      /* UTC at the hand-over */

@@ -72,8 +72,11 @@ uint64_t host_pt_count_writable_executable(const struct host_pt *pt, uint64_t *f
 struct page_alloc *hv_pages(void);
 
 /* Builds the allocator and the page tables from what boot/ has handed over. Boot core, once.
- * Panics when there is no memory for them. */
+ * Panics when there is no memory for them. The allocator has the early memory only, if there is any. */
 void host_memory_init(const struct boot_info *info);
+
+/* Gives the rest of the free memory to the allocator, with our own page tables in use. Boot core, once. */
+void host_memory_add_free(const struct boot_info *info);
 
 /* Gives the memory of firmware's boot services to the allocator, once nobody uses it: no core runs
  * on firmware's tables or waits in firmware's loop, and what its tables say has been read. Else it
