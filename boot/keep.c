@@ -218,9 +218,11 @@ static bool prepare(struct boot *boot, struct keep **out)
         return boot_refuse(boot, "there is no memory for the log and the report");
     memcpy(keep->variables, (const void *)boot->info->image.data_start,
            boot->info->image.data_bytes);
-    report_start((char *)report, REPORT_BYTES);
     boot_mp_find(boot, &keep->mp);
-    return take_memory(boot, keep) && own_memory(boot, keep);
+    if (!take_memory(boot, keep) || !own_memory(boot, keep))
+        return false;
+    report_start((char *)report, REPORT_BYTES); /* not before: what is refused gives its room back */
+    return true;
 }
 
 bool boot_keep_run(struct boot *boot)

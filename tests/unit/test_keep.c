@@ -261,6 +261,7 @@ static int set_up(void **state)
     f->info.image.data_bytes = sizeof(f->variables);
     f->info.config.vm_count = 1;
     f->info.config.vms[0] = (struct config_vm){ .vcpus = 1, .memory_bytes = 32 * MB };
+    report_start(NULL, 0);
     memset(f->variables, 0x11, sizeof(f->variables));
     fake_current_volume = &f->volume;
     *state = f;
@@ -396,6 +397,9 @@ static void test_refusals(void **state)
     fake.most_bytes = 0;
     assert_false(boot_keep_run(&f->boot));
     assert_non_null(strstr(f->boot.reason, "no memory"));
+    /* A later start from the same image must not write its report to what was given back. */
+    size_t bytes;
+    assert_null(report_text(&bytes));
     assert_int_equal(fake.runs, 0);
 }
 
