@@ -60,6 +60,7 @@ static struct percpu blocks[MOST];
 static unsigned machine_count, block_count, blocks_most, page_rights;
 static struct acpi_host acpi;
 static struct boot_info info;
+static unsigned followed;
 static char log_text[8192];
 
 /* --- what smp.c calls --- */
@@ -180,6 +181,12 @@ uint64_t tsc_from_us(uint64_t us)
 void tsc_delay_us(uint64_t us)
 {
     (void)us;
+}
+
+void tsc_follow_boot_core(void)
+{
+    assert_int_equal(blocks[1].state, CORE_STARTING); /* before it says when it came */
+    followed++;
 }
 
 enum hv_err host_protect_page(uint64_t page, unsigned rights)
@@ -349,6 +356,20 @@ static void test_time_stamp_counters_that_differ(void **state)
     assert_true(said("ticks behind the boot core's"));
 }
 
+/* What the core itself does, on the stack that all share first. */
+static void test_a_core_sets_its_tsc_before_it_is_there(void **state)
+{
+    uint64_t stack[4];
+    (void)state;
+    block_count = 2;
+    followed = 0;
+    blocks[1] = (struct percpu){ .state = CORE_STARTING, .stack_top = (uint64_t)&stack[4] };
+    assert_ptr_equal(smp_claim(), &stack[3]);
+    assert_int_equal(stack[3], (uint64_t)&blocks[1]);
+    assert_int_equal(followed, 1);
+    assert_int_equal(blocks[1].state, CORE_ONLINE);
+}
+
 static void test_no_page_to_start_from(void **state)
 {
     static const uint64_t pages[] = { 0, 0x100000, 0x80001 };
@@ -414,6 +435,7 @@ int main(void)
         TEST(test_a_core_that_never_answers),
         TEST(test_a_core_that_is_not_there),
         TEST(test_time_stamp_counters_that_differ),
+        TEST(test_a_core_sets_its_tsc_before_it_is_there),
         TEST(test_no_page_to_start_from),
         TEST(test_no_memory_for_a_core),
         TEST(test_nobody_knows_the_cores),

@@ -80,9 +80,11 @@ struct percpu *smp_claim_block(uint32_t apic_id)
  * block's address on it, or 0: nobody waits for this core (any more). */
 uint64_t smp_claim(void)
 {
-    struct percpu *cpu = smp_claim_block(host_apic_id());
+    struct percpu *cpu;
     uint64_t *top;
 
+    tsc_follow_boot_core();
+    cpu = smp_claim_block(host_apic_id());
     if (!cpu)
         return 0;
     top = (uint64_t *)cpu->stack_top;

@@ -17,6 +17,7 @@
 #include "x86/acpi_host.h"
 #include "x86/cpuid.h"
 #include "x86/host_paging.h"
+#include "x86/msr.h"
 
 #define PM_TIMER_HZ UINT64_C(3579545)
 #define PIT_HZ UINT64_C(1193182)
@@ -32,6 +33,7 @@
 
 /* Boot-once. */
 static uint64_t measured_hz;
+static uint64_t boot_core_adjust; /* IA32_TSC_ADJUST */
 
 struct reference {
     const char *name;
@@ -262,11 +264,25 @@ static void believe(uint64_t claim, uint64_t firmware_hz)
                 (unsigned long long)(claim / 1000000));
 }
 
+static bool has_adjust(void)
+{
+    return cpuid(CPUID_LEAF_VENDOR, 0).eax >= CPUID_LEAF_EXTENDED_FEATURES &&
+           (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_TSC_ADJUST);
+}
+
+void tsc_follow_boot_core(void)
+{
+    if (has_adjust() && rdmsr(MSR_IA32_TSC_ADJUST) != boot_core_adjust)
+        wrmsr(MSR_IA32_TSC_ADJUST, boot_core_adjust);
+}
+
 void tsc_calibrate(const struct acpi_host *acpi, bool untouched, uint64_t firmware_hz)
 {
     struct tsc_measurement measurements[TSC_SOURCES];
     struct tsc_choice choice;
 
+    if (has_adjust())
+        boot_core_adjust = rdmsr(MSR_IA32_TSC_ADJUST);
     measurements[0] = measure_pm_timer(acpi);
     measurements[1] = measure_hpet(acpi, untouched);
     measurements[2] = (struct tsc_measurement){ "PIT", 0 };

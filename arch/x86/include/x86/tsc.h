@@ -20,6 +20,10 @@ struct acpi_host;
  * wait, say is believed. Panics when they say nothing either: nothing here works without time. */
 void tsc_calibrate(const struct acpi_host *acpi, bool untouched, uint64_t firmware_hz);
 
+/* Gives this core the boot core's IA32_TSC_ADJUST, where the processor has one: some firmware leaves
+ * the cores' TSCs apart by it. Not where firmware wants the core back. After tsc_calibrate. */
+void tsc_follow_boot_core(void);
+
 /* Ticks a second, as measured. 0 before. */
 uint64_t tsc_hz(void);
 
