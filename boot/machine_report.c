@@ -148,10 +148,12 @@ static void say_memory(struct page *page, const struct boot_info *info)
 
 static void say_register(struct page *page, const char *name, const struct acpi_register *reg)
 {
+    static const char *const spaces[] = {
+        [ACPI_SPACE_MEMORY] = "memory", [ACPI_SPACE_PORT] = "port", [ACPI_SPACE_PCI] = "PCI",
+    };
     if (reg->address)
-        say(page, "  %s: %s %llx, %u bytes", name,
-            reg->space == ACPI_SPACE_PORT ? "port" : "memory", (unsigned long long)reg->address,
-            reg->size_bytes);
+        say(page, "  %s: %s %llx, %u bytes", name, spaces[reg->space],
+            (unsigned long long)reg->address, reg->size_bytes);
 }
 
 static void say_acpi(struct page *page, const struct machine_facts *facts)

@@ -124,6 +124,16 @@ static void test_reset(void **state)
     assert_true(ready > chipset);
     assert_int_equal(find((unsigned)ready, POWER_WRITE, 0x64), ready + 1);
     assert_int_equal(steps[ready + 1].value, 0xfe);
+    /* In configuration space: the address, then the byte that it names. */
+    acpi.reset = (struct acpi_register){ ACPI_SPACE_PCI, 1, 0x8000fbae };
+    count = power_reset_plan(&acpi, steps);
+    assert_int_equal(find(0, POWER_WRITE, 0xcf8), 0);
+    assert_int_equal(steps[0].at.size_bytes, 4);
+    assert_int_equal(steps[0].value, UINT32_C(0x8000fbac));
+    assert_int_equal(find(1, POWER_WRITE, 0xcfe), 1);
+    assert_int_equal(steps[1].at.size_bytes, 1);
+    assert_int_equal(steps[1].value, 0x0e);
+    assert_int_equal(steps[2].action, POWER_WAIT);
     /* Without table and keyboard controller the chipset's register is left. */
     acpi = (struct acpi_host){ .has_8042 = false };
     count = power_reset_plan(&acpi, steps);

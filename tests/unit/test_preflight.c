@@ -509,7 +509,7 @@ static void test_acpi_pointers_to_nowhere(void **state)
                               (uintptr_t)m + AREA_BYTES - 0x100, 0 }, 7);
     struct preflight_facts facts = read_acpi(m);
     assert_int_equal(facts.acpi_tables, PREFLIGHT_ACPI_MADT | PREFLIGHT_ACPI_FADT);
-    assert_int_equal(facts.acpi_bad_tables, 5);
+    assert_int_equal(facts.acpi_bad_tables, 4); /* the empty entry is none */
     acpi_map[1].kind = BOOT_MEMORY_MMIO; /* registers are no tables */
     assert_int_equal(read_acpi(m).acpi_tables, PREFLIGHT_ACPI_MADT);
     put(m + 16, 0xfffff000, 4);

@@ -192,6 +192,22 @@ static struct acpi_register read_gas(const struct table *table, uint32_t offset,
     return (struct acpi_register){ (enum acpi_space)gas[0], size_bytes, address };
 }
 
+#define PCI_CONFIG_ENABLE (UINT32_C(1) << 31)
+
+/* In configuration space: device, function and offset, 16 bits each above the other, on bus 0. */
+static struct acpi_register read_reset(const struct table *table)
+{
+    const uint8_t *gas = table->data + FADT_RESET_REG;
+    uint32_t offset = get16(gas + 4), function = get16(gas + 6), device = get16(gas + 8);
+
+    if (gas[0] != ACPI_SPACE_PCI)
+        return read_gas(table, FADT_RESET_REG, 1);
+    if (offset > 0xff || function > 7 || device > 31 || get16(gas + 10))
+        return (struct acpi_register){ ACPI_SPACE_PORT, 1, 0 };
+    return (struct acpi_register){ ACPI_SPACE_PCI, 1,
+                                   PCI_CONFIG_ENABLE | device << 11 | function << 8 | offset };
+}
+
 /* The extended form where the table has one, else the port number of ACPI 1.0. */
 static struct acpi_register read_block(const struct table *table, uint32_t extended, uint32_t old,
                                        uint8_t size_bytes)
@@ -240,7 +256,7 @@ static void read_fadt(struct parser *parser, const struct table *table)
         read_fixed_hardware(host, table);
     /* RESET_REG came with revision 2; a shorter table ends before it. */
     if (revision >= 2 && (flags & FADT_FLAG_RESET_REG_SUP) && table->bytes > FADT_RESET_VALUE) {
-        host->reset = read_gas(table, FADT_RESET_REG, 1);
+        host->reset = read_reset(table);
         host->reset_value = data[FADT_RESET_VALUE];
     }
     if (revision >= 5)
@@ -324,7 +340,8 @@ static void read_root_table(struct parser *parser, uint64_t physical, const char
         count = MAX_ROOT_ENTRIES;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *entry = root.data + HEADER_BYTES + i * entry_bytes;
-        if (open_table(parser, entry_bytes == 8 ? get64(entry) : get32(entry), &table))
+        uint64_t address = entry_bytes == 8 ? get64(entry) : get32(entry);
+        if (address && open_table(parser, address, &table)) /* some firmware leaves entries empty */
             read_table(parser, &table);
     }
     /* The DSDT comes first in AML's order, but only the FADT knows where it is. */

@@ -15,6 +15,8 @@
 #define INTEL_S5_TYPE 7 /* ICH, PCH and what followed: SLP_TYP 111 is soft off */
 #define PORT_8042 0x64
 #define PORT_RESET_CONTROL 0xcf9
+#define PORT_PCI_ADDRESS 0xcf8
+#define PORT_PCI_DATA 0xcfc
 
 struct plan {
     struct power_step *steps;
@@ -88,14 +90,24 @@ unsigned power_off_plan(const struct acpi_host *acpi, bool emulated,
     return plan.count;
 }
 
+static void add_reset_register(struct plan *plan, const struct acpi_host *acpi)
+{
+    struct acpi_register at = acpi->reset;
+
+    if (at.space == ACPI_SPACE_PCI) {
+        add(plan, POWER_WRITE, port(PORT_PCI_ADDRESS, 4), (uint32_t)at.address & ~3u);
+        at = port((uint16_t)(PORT_PCI_DATA + (at.address & 3)), 1);
+    }
+    add(plan, POWER_WRITE, at, acpi->reset_value);
+    add_wait(plan);
+}
+
 unsigned power_reset_plan(const struct acpi_host *acpi, struct power_step out[POWER_MOST_STEPS])
 {
     struct plan plan = { out, 0 };
 
-    if (acpi->reset.address) {
-        add(&plan, POWER_WRITE, acpi->reset, acpi->reset_value);
-        add_wait(&plan);
-    }
+    if (acpi->reset.address)
+        add_reset_register(&plan, acpi);
     add(&plan, POWER_WRITE, port(PORT_RESET_CONTROL, 1), 0x02); /* hard, on the change of bit 2 */
     add(&plan, POWER_WRITE, port(PORT_RESET_CONTROL, 1), 0x06);
     add_wait(&plan);

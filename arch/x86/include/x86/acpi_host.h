@@ -14,7 +14,9 @@
 #define ACPI_HOST_MAX_IOAPICS 16
 #define ACPI_HOST_MAX_ECAM 16
 
-enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_PORT = 1 };
+/* In PCI configuration space, where only the reset register may be, an address is that of bus 0 as port
+ * 0xcf8 wants it. */
+enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_PORT = 1, ACPI_SPACE_PCI = 2 };
 
 /* A register that the tables describe. address 0: there is none. */
 struct acpi_register {
