@@ -115,7 +115,7 @@ $(BUILD)/trapline.gz: $(BUILD)/trapline.so tools/pack-image
 
 UNPACK_OBJS := $(addprefix $(BUILD)/obj/,boot/unpack/main.o boot/unpack/inflate.o \
                  boot/unpack/branches.o boot/relocate.o boot/page_rights.o \
-                 vmm/lib/string.o boot/unpack/payload.asm.o)
+                 boot/unpack/string.o boot/unpack/payload.asm.o)
 symbol = 0x$$(nm $(BUILD)/trapline.so | awk '$$3 == "$(1)" { print $$1 }')
 
 $(BUILD)/obj/boot/unpack/payload.asm.o: boot/unpack/payload.asm $(BUILD)/trapline.gz
@@ -124,8 +124,14 @@ $(BUILD)/obj/boot/unpack/payload.asm.o: boot/unpack/payload.asm $(BUILD)/traplin
 	   -DIMAGE_TEXT_END=$(call symbol,image_text_end) -DIMAGE_END=$(call symbol,image_data_end) \
 	   -DIMAGE_BYTES=$$(stat -c %s $(BUILD)/trapline.bin) $< -o $@
 
+# Here small is better than quick, and only what is called.
+$(BUILD)/obj/boot/unpack/string.o: vmm/lib/string.c
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	@$(CC) $(CFLAGS) -ffunction-sections -MMD -MP -c $< -o $@
+
 $(BUILD)/unpack.so: $(UNPACK_OBJS) boot/trapline.lds
-	@$(call link,$(UNPACK_OBJS),$@)
+	@$(call link,--gc-sections $(UNPACK_OBJS),$@)
 
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
 $(BUILD)/BOOTX64.EFI: $(BUILD)/unpack.so
