@@ -710,6 +710,38 @@ static void test_spcr_clock_and_precise_rate(void **state)
     assert_int_equal(parse(true).spcr.place.divisor, 0);
 }
 
+/* Tables say that they are of a revision, and are shorter than it; or leave the new fields at 0. */
+static void test_spcr_shorter_than_its_revision(void **state)
+{
+    (void)state;
+    for (uint8_t revision = 2; revision <= 4; revision++) {
+        for (uint32_t bytes = 76; bytes <= 90; bytes += 2) {
+            setup(NULL);
+            uint32_t t = table("SPCR", bytes, revision, true);
+            at(t)[40] = 1;
+            at(t)[41] = 8;
+            put(at(t) + 44, 0x2f8, 8);
+            at(t)[58] = 3; /* 9600 baud */
+            if (bytes >= 80)
+                put(at(t) + 76, 3686400, 4);
+            if (bytes >= 84)
+                put(at(t) + 80, 38400, 4);
+            seal(t);
+            uint32_t clock = revision >= 3 && bytes >= 80 ? 3686400 : 1843200;
+            uint32_t baud = revision >= 4 && bytes >= 84 ? 38400 : 9600;
+            struct acpi_spcr found = parse(true).spcr;
+            assert_int_equal(found.present, bytes >= 76);
+            if (found.present)
+                assert_int_equal(found.place.divisor, clock / 16 / baud);
+            if (bytes >= 84) { /* 0: as before */
+                put(at(t) + 76, 0, 8);
+                seal(t);
+                assert_int_equal(parse(true).spcr.place.divisor, 12);
+            }
+        }
+    }
+}
+
 static void test_spcr_on_pci(void **state)
 {
     (void)state;
@@ -728,6 +760,12 @@ static void test_spcr_on_pci(void **state)
     assert_int_equal(found.pci.function, 3);
     assert_int_equal(found.pci.segment, 2);
     put(at(t) + 64, 0, 4); /* some firmware writes zeros where it means none */
+    seal(t);
+    assert_false(parse(true).spcr.on_pci);
+    put(at(t) + 64, 0xffff02e0, 4); /* half of a name is none */
+    seal(t);
+    assert_false(parse(true).spcr.on_pci);
+    put(at(t) + 64, 0x8086ffff, 4);
     seal(t);
     assert_false(parse(true).spcr.on_pci);
 }
@@ -776,6 +814,7 @@ int main(void)
         cmocka_unit_test_setup(test_spcr_legacy_port, setup),
         cmocka_unit_test_setup(test_spcr_in_memory, setup),
         cmocka_unit_test_setup(test_spcr_clock_and_precise_rate, setup),
+        cmocka_unit_test_setup(test_spcr_shorter_than_its_revision, setup),
         cmocka_unit_test_setup(test_spcr_on_pci, setup),
         cmocka_unit_test_setup(test_spcr_that_is_of_no_use, setup),
         cmocka_unit_test_setup(test_dmar_and_strangers, setup),

@@ -181,6 +181,10 @@ static void test_what_does_not_fit_is_left_out(void **state)
     report.used = 0;
     report_text_add(&report, line);
     assert_int_equal(report.used, 0);
+    line[REPORT_TEXT_BYTES] = 'x';
+    line[REPORT_TEXT_BYTES + 5] = '\0';
+    report_text_add(&report, line);
+    assert_int_equal(report.used, 0);
     line[REPORT_TEXT_BYTES - 3] = '\0';
     report_text_add(&report, line);
     assert_int_equal(report.used, REPORT_TEXT_BYTES - 2);

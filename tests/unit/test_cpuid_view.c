@@ -384,9 +384,134 @@ static void addresses_are_those_of_four_levels(void **state)
     assert_int_equal(get(0x80000008, 0).eax >> 8 & 0xff, 48);
 }
 
+/* SDM volume 1 "XSAVE-Managed State": components need not lie in the order of their numbers, and some
+ * begin on 64 bytes in the compacted format. */
+static struct cpuid_regs other_components(uint32_t leaf, uint32_t subleaf)
+{
+    static const struct cpuid_regs components[] = {
+        [2] = { 256, 576, 0, 0 },  [5] = { 64, 832, 0, 0 },    [6] = { 512, 896, 0, 0 },
+        [7] = { 1024, 1408, 0, 0 }, [9] = { 8, 2432, 0, 0 },   [11] = { 24, 2440, 0, 0 },
+        [17] = { 64, 2496, 2, 0 },  [18] = { 8192, 2560, 6, 0 }, [19] = { 16, 2464, 0, 0 },
+    };
+
+    if (leaf == 0xd && subleaf >= 2)
+        return subleaf < 20 ? components[subleaf] : (struct cpuid_regs){ 0, 0, 0, 0 };
+    return everything(leaf, subleaf);
+}
+
+static void xsave_areas_in_any_order(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.host = other_components;
+    r.xcr0_supported = 0xe02e7;
+    /* 9 ends at 576 + 256 + 64 + 512 + 1024 + 8 = 2440; 17 begins at 2496. */
+    r.compacted_bytes = 2496 + 64 + 8192 + 16;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(0xd, 0).eax, 0xe02e7);
+    assert_int_equal(get(0xd, 0).ecx, 2560 + 8192);
+    assert_int_equal(get(0xd, 1).eax & (CPUID_D_1_EAX_XSAVEC | CPUID_D_1_EAX_XSAVES),
+                     CPUID_D_1_EAX_XSAVEC | CPUID_D_1_EAX_XSAVES);
+    assert_int_equal(get(0xd, 11).eax, 0); /* it was not said to be supported */
+    assert_int_equal(get(0xd, 18).ecx, 6);
+    assert_int_equal(get(0xd, 20).eax, 0);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 7, true), 832);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0x207, true), 840);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0x207, false), 2440);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0x20207, true), 896 + 64);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, 0xa0207, false), 2560);
+    assert_int_equal(cpuid_view_xsave_bytes(&view, UINT64_C(0x8000000000000003), true), 576);
+}
+
+/* A processor of long ago, or an emulator's simplest: few leaves, no extensions of them. */
+static struct cpuid_regs the_least(uint32_t leaf, uint32_t subleaf)
+{
+    (void)subleaf;
+    switch (leaf) {
+    case 0:
+        return (struct cpuid_regs){ 1, 0x756e6547, 0x6c65746e, 0x49656e69 };
+    case 1:
+        return (struct cpuid_regs){ 0x6f2, 0, 0, CPUID_1_EDX_APIC | CPUID_1_EDX_TSC };
+    case 0x80000000:
+        return (struct cpuid_regs){ 0x80000001, 0, 0, 0 };
+    case 0x80000001:
+        return (struct cpuid_regs){ 0, 0, 0, 1u << 29 };
+    default: /* the highest leaf's answer, as the SDM has it for what is beyond */
+        return (struct cpuid_regs){ 0x6f2, 0xdead, 0xbeef, 0xffffffff };
+    }
+}
+
+static void leaves_that_the_processor_lacks_are_empty(void **state)
+{
+    static const uint32_t leaves[] = { 2, 4, 7, 0xd, 0x80000002, 0x80000004, 0x80000006, 0x80000007 };
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.host = the_least;
+    r.vcpus = 1;
+    r.xcr0_supported = 0;
+    cpuid_view_make(&view, &r);
+    for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        struct cpuid_regs regs = get(leaves[i], 0);
+        assert_int_equal(regs.eax | regs.ebx | regs.ecx | regs.edx, 0);
+    }
+    assert_int_equal(get(1, 0).edx & CPUID_1_EDX_HTT, 0); /* one processor */
+    assert_int_equal(get(1, 0).ebx >> 16 & 0xff, 1);
+    assert_int_equal(get(0x80000008, 0).eax, 36 | 48 << 8);
+    assert_int_equal(cpuid_view_cr4(&view) & (CR4_VME | CR4_PVI | CR4_OSXSAVE | CR4_PAE), 0);
+    assert_int_equal(cpuid_view_cr4(&view) & CR4_TSD, CR4_TSD);
+}
+
+/* "Deterministic Cache Parameters": the list ends where it says so; one that does not is cut. */
+static struct cpuid_regs endless_caches(uint32_t leaf, uint32_t subleaf)
+{
+    if (leaf == 4)
+        return (struct cpuid_regs){ 3u << 5 | 3, 0x01c0003f, subleaf, 0 };
+    return everything(leaf, subleaf);
+}
+
+static void caches_without_an_end(void **state)
+{
+    struct cpuid_view_request r = request();
+
+    (void)state;
+    r.host = endless_caches;
+    cpuid_view_make(&view, &r);
+    assert_int_equal(get(4, 7).ecx, 7);
+    assert_int_equal(get(4, 8).eax & 0x1f, 0);
+    assert_int_equal(get(7, 0).ebx & CPUID_7_EBX_SMEP, CPUID_7_EBX_SMEP); /* what follows has room */
+    assert_int_equal(get(0x80000008, 0).eax, 0x3034);
+}
+
+/* A timer's rate that was measured badly: the product is the TSC's rate as far as 32 bits go, and
+ * nobody divides by 0. */
+static void a_timer_of_any_rate(void **state)
+{
+    static const uint64_t rates[] = { 1, 1000, 24000000, 2112000000, UINT64_C(100000000000000) };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+        struct cpuid_view_request r = request();
+        r.apic_timer_hz = rates[i];
+        cpuid_view_make(&view, &r);
+        struct cpuid_regs ratio = get(0x15, 0);
+        assert_int_equal(ratio.eax, 1000);
+        assert_true(ratio.ebx >= 1);
+        if (rates[i] >= 1000 && rates[i] <= r.tsc_hz) {
+            uint64_t product = (uint64_t)ratio.ecx * ratio.ebx / 1000;
+            assert_in_range(product, r.tsc_hz - r.tsc_hz / 1000, r.tsc_hz + r.tsc_hz / 1000);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(xsave_areas_in_any_order, setup),
+        cmocka_unit_test_setup(leaves_that_the_processor_lacks_are_empty, setup),
+        cmocka_unit_test_setup(caches_without_an_end, setup),
+        cmocka_unit_test_setup(a_timer_of_any_rate, setup),
         cmocka_unit_test_setup(hides_what_is_not_virtualized, setup),
         cmocka_unit_test_setup(leaf_7_shows_what_it_is_told_about_speculation, setup),
         cmocka_unit_test_setup(shows_a_hypervisor, setup),

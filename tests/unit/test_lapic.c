@@ -1239,6 +1239,23 @@ static void test_tsc_deadline(void **state)
     assert_int_equal(lapic_tsc_deadline_read(lapic), 0);
 }
 
+/* "TSC-Deadline Mode": the divide configuration is none of its business. */
+static void test_the_divider_leaves_a_deadline_alone(void **state)
+{
+    (void)state;
+    enable(0);
+    put(0, LAPIC_LVT_TIMER, 0x400E0);
+    lapic_tsc_deadline_write(&world->apic[0], 2000);
+    for (uint32_t divide = 0; divide < 16; divide++)
+        put(0, LAPIC_DIVIDE, divide & 11);
+    assert_int_equal(lapic_tsc_deadline_read(&world->apic[0]), 2000);
+    assert_int_equal(get(0, LAPIC_CURRENT_COUNT), 0);
+    run_until(0, 1999);
+    assert_int_equal(take(0), -1);
+    run_until(0, 2000);
+    assert_int_equal(take(0), 0xE0);
+}
+
 static bool irr(unsigned cpu, uint8_t vector)
 {
     return get(cpu, LAPIC_IRR + vector / 32u * 16) >> (vector % 32) & 1;
@@ -1549,7 +1566,8 @@ int main(void)
         T(icr_destination), T(route_from_device), T(lowest_priority), T(pic_through_lint0),
         T(pins_of_a_disabled_apic), T(extint_message), T(lint_fixed_edge), T(lint0_fixed_level),
         T(one_shot), T(divider), T(periodic_does_not_drift), T(masked_timer_counts_silently),
-        T(mode_changes), T(tsc_deadline), T(early_callback_arms_again), T(deadline_short_ways),
+        T(mode_changes), T(tsc_deadline), T(the_divider_leaves_a_deadline_alone),
+        T(early_callback_arms_again), T(deadline_short_ways),
         T(requests_below_the_priority), T(tsc_jump),
         T(reset_stops_the_timer), T(lvt_modes), T(reserved_lvt_modes),
         T(one_shot_read_past_its_end), T(page_changed), T(concurrent_posting),

@@ -64,6 +64,9 @@ static void test_off_without_fixed_hardware(void **state)
     assert_int_equal(count, 2);
     assert_int_equal(find(0, POWER_WRITE, 0xfed80000), 0);
     assert_int_equal(steps[0].value, 5 << 2 | 1 << 5);
+    acpi.sleep_control.address = 0; /* neither the one nor the other */
+    assert_int_equal(power_off_plan(&acpi, false, steps), 0);
+    acpi.sleep_control.address = 0xfed80000;
     /* The register counts in that model only. */
     acpi.hardware_reduced = false;
     assert_int_equal(power_off_plan(&acpi, false, steps), 0);

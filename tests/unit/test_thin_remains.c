@@ -108,6 +108,25 @@ static void test_pointers_that_lead_elsewhere(void **state)
     }
 }
 
+/* A block so small that a ring of records cannot lie in it, whatever is said. */
+static void test_a_small_block(void **state)
+{
+    (void)state;
+    remains->block_bytes = 4096;
+    remains->core[0].exits = (uint64_t)block + 1024;
+    remains->core[0].trace = (uint64_t)block + 2048;
+    ((uint64_t *)(block + 1024))[CPUID] = 77;
+    *(struct vmx_trace *)(block + 2048) =
+        (struct vmx_trace){ .records = (struct vmx_trace_record *)block, .count = 2 };
+    assert_true(thin_remains_valid(remains, (uint64_t)block));
+    render();
+    assert_non_null(strstr(text, " 77\r\n"));
+    assert_null(strstr(text, "the last exits"));
+    remains->core_count = 2; /* and the second core has left nothing */
+    render();
+    assert_non_null(strstr(text, "2 cores\r\n"));
+}
+
 static void test_any_record_and_any_room(void **state)
 {
     (void)state;
@@ -128,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_valid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pointers_that_lead_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_small_block, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_any_record_and_any_room, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,9 @@ static void merges_as_if_counted_together(void **state)
         vmx_stats_add(&all, values[i]);
         vmx_stats_add(i & 1 ? &a : &b, values[i]);
     }
+    struct vmx_stats_row other_way = b;
+    vmx_stats_merge(&other_way, &a);
+    assert_memory_equal(&other_way, &all, sizeof(all));
     vmx_stats_merge(&a, &b);
     vmx_stats_merge(&a, &empty);
     assert_memory_equal(&a, &all, sizeof(all));

@@ -222,14 +222,12 @@ static uint32_t view_xsave_components(const struct cpuid_view_request *r, struct
 {
     uint32_t end = 512 + 64;
 
-    for (uint32_t i = 2; i < 63; i++) {
+    for (uint32_t i = 2; i < 32; i++) {
         if (!(r->xcr0_supported >> i & 1))
             continue;
-        struct cpuid_regs host = r->host(CPUID_LEAF_XSAVE, i);
-        if (i < 32 && out)
-            out[i] = host;
-        if (host.ebx + host.eax > end)
-            end = host.ebx + host.eax;
+        out[i] = r->host(CPUID_LEAF_XSAVE, i);
+        if (out[i].ebx + out[i].eax > end)
+            end = out[i].ebx + out[i].eax;
     }
     return end;
 }
