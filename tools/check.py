@@ -229,6 +229,8 @@ def check_system(count, options):
                   ["make", "--no-print-directory", f"-j{options.jobs}", "all", "guests", "trapctl"])
     ready &= step(count, "make the initramfs",
                   [os.path.join(TOP, "guest", "linux", "build"), "--thin"])
+    if any("grubx64.efi" in str(test.config) for test in chosen):
+        ready &= step(count, "get GRUB", [os.path.join(TOP, "tools", "grub")])
     if not ready:
         count.result("system tests can't be run: see above", 0, 0, len(chosen))
         return

@@ -93,6 +93,8 @@ def parse_arguments():
         help="the EFI program to start (default: build/BOOTX64.EFI)")
     add("--bochs", metavar="PATH", help="the Bochs to use (default: the one on the path)")
     add("--image", metavar="FILE", help="start from this disk image instead of making one")
+    add("--add", action="append", default=[], type=diskimage.addition, metavar="NAME=FILE",
+        help="put this file on the boot volume too, at this name; repeatable")
     add("--stick", action="store_true", help="the disk is a USB stick (QEMU)")
     add("--read-only", action="store_true", help="a USB stick that can't be written to (QEMU)")
     add("--secure-boot", action="store_true",
@@ -100,6 +102,8 @@ def parse_arguments():
     add("--monitor", metavar="SOCKET", help="QEMU's own monitor, on a socket of that name")
     add("--debugger", metavar="FILE", help="Bochs, where it has its debugger: commands for it; the "
         "instruction `xchg bx, bx` stops for the next one")
+    add("--net", action="store_true", help="an e1000 network card, and behind it a network that the "
+        "emulator plays, with a host that answers DHCP and ping; nothing outside is reached")
     add("--stay", action="store_true",
         help="when Trapline goes back to firmware, stay with it")
     add("--shell", metavar="FILE",
@@ -146,7 +150,9 @@ def build(options, parsed):
         if not os.path.exists(os.path.join(flavour, "vmlinuz")):
             note("getting Debian's kernel (it is unpacked under build/, not installed)")
         call([os.path.join(TOP, "tools", "kernel"), options.kernel], "getting Debian's kernel")
-    if "thin.img" in wanted:
+    if "EFI/debian/grubx64.efi" in wanted:
+        call([os.path.join(TOP, "tools", "grub")], "getting Debian's GRUB")
+    if wanted & {"thin.img", "modules.img"}:
         call(["make", "-s", "trapctl"], "building trapctl")
         call([os.path.join(TOP, "guest", "linux", "build"), "--thin"], "building the initramfs")
     elif "initrd.img" in wanted:
@@ -163,7 +169,7 @@ def make_image(options, work):
     files = diskimage.collect(options.config, folders, options.allow_missing)
     image = os.path.join(work, "disk.img")
     diskimage.build(image, options.efi, None if options.no_config else options.config, files,
-                    shell_script=options.shell)
+                    dict(options.add), options.shell)
     return image
 
 
@@ -208,7 +214,7 @@ def choose_settings(options, parsed, interactive):
     wall = interactive if options.clock == "auto" else options.clock == "wall"
     return emulator.Settings(cpus, memory, options.cpu_model, wall, options.ips, options.stick,
                              options.read_only, options.secure_boot, options.monitor,
-                             read_debugger_commands(options.debugger))
+                             read_debugger_commands(options.debugger), options.net)
 
 
 # --- running -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Unit tests of the tools' own parts: what they read from a config, from the serial line and from
 the keyboard, and that the disk image depends on nothing but its input."""
+import argparse
 import os
 import subprocess
 import sys
@@ -129,6 +130,12 @@ class ImageTest(unittest.TestCase):
         self.assertIsNone(diskimage.volume_path("..\\secret"))
         self.assertEqual(diskimage.volume_path("\\a\\b"), "a/b")
 
+    def test_an_addition_names_a_place_and_a_file(self):
+        self.assertEqual(diskimage.addition("\\a\\b.cfg=/tmp/x=y"), ("a/b.cfg", "/tmp/x=y"))
+        for bad in ("file", "=file", "..\\a=file"):
+            with self.assertRaises(argparse.ArgumentTypeError):
+                diskimage.addition(bad)
+
     def test_volume_sizes_fit_their_kind(self):
         for content in (0, 1 << 20, 30 << 20, 200 << 20, 449 << 20, 600 << 20, 4 << 30):
             sectors, cluster, fat32 = diskimage.geometry(content)
@@ -225,6 +232,11 @@ class EmulatorTest(unittest.TestCase):
                              emulator.Settings(cpu_model="abacus")):
                 with self.assertRaises(emulator.EmulatorError):
                     self.bochs.plan(settings, os.path.join(work, "disk.img"), work, 1)
+
+    def test_a_network_only_where_it_is_asked_for(self):
+        for net in (False, True):
+            plan = self.bochs.plan(emulator.Settings(net=net), "disk.img", "/", 1)
+            self.assertEqual("ethmod=vnet" in plan.files["bochsrc"], net)
 
     def test_clock_is_fixed_unless_the_wall_is_asked_for(self):
         with tempfile.TemporaryDirectory() as work:

@@ -4,6 +4,7 @@ and the files that the config names.
 The same input gives the same image byte for byte: times, volume number and order are fixed.
 Written with mtools, so that no root is needed.
 """
+import argparse
 import os
 import shutil
 import subprocess
@@ -31,6 +32,14 @@ def volume_path(written):
     if not parts or ".." in parts:
         return None
     return "/".join(parts)
+
+
+def addition(text):
+    """(path on the volume, file) of "NAME=FILE"."""
+    name, equals, path = text.partition("=")
+    if not equals or not volume_path(name):
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=FILE with a name on the volume")
+    return volume_path(name), path
 
 
 def find_file(written, folders):

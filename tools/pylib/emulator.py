@@ -11,6 +11,7 @@ import subprocess
 FIXED_TIME = 1577836800  # 2020-01-01 00:00:00 UTC: what a deterministic run's clock shows
 FIXED_IPS = 100_000_000  # and its instructions, and TSC ticks, a second
 MB = 1 << 20
+NET_ADDRESS = "52:54:00:12:34:56"  # locally administered
 
 OVMF_2M = ("/usr/share/ovmf/OVMF.fd",)
 OVMF_2M_PAIRS = (("/usr/share/OVMF/OVMF_VARS.fd", "/usr/share/OVMF/OVMF_CODE.fd"),
@@ -30,7 +31,7 @@ class Settings:
 
     def __init__(self, cpus=1, memory_mb=1024, cpu_model=None, wall_clock=False, ips=None,
                  stick=False, read_only=False, secure_boot=False, monitor=None,
-                 debugger=None):
+                 debugger=None, net=False):
         self.cpus, self.memory_mb, self.cpu_model = cpus, memory_mb, cpu_model
         self.wall_clock = wall_clock
         self.ips = ips
@@ -38,6 +39,7 @@ class Settings:
         self.secure_boot = secure_boot
         self.monitor = monitor
         self.debugger = debugger  # commands for Bochs' debugger
+        self.net = net
 
 
 class Firmware:
@@ -202,6 +204,9 @@ class Bochs:
         ]
         if self.has_fw_cfg:
             lines.append("fw_cfg: enabled=1")
+        if settings.net:
+            # What its host gives by TFTP would lie in this folder.
+            lines.append(f"e1000: enabled=1, mac={NET_ADDRESS}, ethmod=vnet, ethdev={work}")
         if settings.debugger:
             lines.append("magic_break: enabled=1")
         files = {"bochsrc": "\n".join(lines) + "\n"}
@@ -265,12 +270,13 @@ class Qemu:
 
     def plan(self, settings, image, work, serial_port):
         monitor = f"unix:{settings.monitor},server=on,wait=off" if settings.monitor else "none"
+        network = f"user,restrict=on,model=e1000,mac={NET_ADDRESS}" if settings.net else "none"
         argv = [self.path, *self._firmware(settings, work), "-accel", self.kind,
                 "-m", str(settings.memory_mb), "-smp", str(settings.cpus),
                 *self._disk(settings, image),
                 "-chardev", f"socket,id=com1,host=127.0.0.1,port={serial_port}",
                 "-serial", "chardev:com1",
-                "-nic", "none", "-display", "none", "-monitor", monitor, "-no-reboot"]
+                "-nic", network, "-display", "none", "-monitor", monitor, "-no-reboot"]
         model = settings.cpu_model or ("host" if self.kind == "kvm" else None)
         if model:
             argv += ["-cpu", model]
