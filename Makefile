@@ -143,7 +143,7 @@ $(THIN_PROGRAMS): $(BUILD)/%: guest/linux/%.c arch/x86/include/x86/thin.h arch/x
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	@$(CC) -std=gnu17 -O2 -s -static $(WARN) -Ivmm/include -Iarch/x86/include -I. $< -o $@
-trapctl: $(THIN_PROGRAMS)
+trapctl: $(THIN_PROGRAMS) $(BUILD)/thin-call.efi
 .PHONY: trapctl
 
 include guest/guest.mk

@@ -35,9 +35,11 @@ static void on_signal(int number)
     siglongjmp(back, number);
 }
 
+/* As the hypercall is made, but from user mode. */
 static void vmcall(void)
 {
-    __asm__ volatile("vmcall" ::: "memory", "rax", "rbx", "rcx", "rdx");
+    uint64_t rax = THIN_SIGNATURE, rcx = THIN_MSR_SIGNATURE, rdx = 0;
+    __asm__ volatile("vmcall" : "+a"(rax), "+c"(rcx), "+d"(rdx)::"memory", "rbx");
 }
 
 static void vmxon(void)
@@ -116,7 +118,7 @@ int main(int argc, char **argv)
     signal(SIGSEGV, on_signal);
     __cpuid(1, a, b, c, d);
     check(!(c & 1u << 5), "CPUID shows no VMX");
-    expect_ud(vmcall, "VMCALL is an invalid opcode");
+    expect_ud(vmcall, "VMCALL, signed, is an invalid opcode in user mode");
     expect_ud(vmxon, "VMXON is an invalid opcode");
     expect_ud(invept, "INVEPT is an invalid opcode");
     probe_msrs();

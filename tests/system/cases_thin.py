@@ -110,11 +110,26 @@ TESTS = [
                  r"^hidden bytes +0x[0-9a-f]+", r"^core 0 is out of VMX operation",
                  r"thin mode is not here", r"^Linux debian "],
          reject=[r"^FAIL ", r"PANIC|Kernel panic|Oops|\] (BUG|WARNING): "]),
-    # A second one inside finds no VT-x, and leaves the first alone.
-    Test("thin-shell-second-inside", THIN, cpus=1, limit_s=120,
+    # Hypercalls, and unusual accesses to the port of the hot key, by a program of firmware's; then a
+    # second one inside finds no VT-x, and leaves the first alone.
+    Test("thin-shell-second-inside", THIN + "hot-key = serial\nboot = \\thin-call.efi\n", cpus=1,
+         limit_s=120, files={"thin-call.efi": "build/thin-call.efi"},
          shell=["trapline.efi", "trapline.efi", "echo that was all"], until=r"^that was all",
-         expect=[r"^Thin mode: 1 core; ", r"VT-x +this processor has no VT-x",
+         expect=[r"^Thin mode: 1 core; ", r"^by a string$", r"^ok +thin-call: 0 surprises",
+                 r"VT-x +this processor has no VT-x",
                  r"TRAPLINE: refused: this processor has no VT-x", r"^that was all"]),
+    # Commands among what is typed to the system: they are Trapline's, the rest is the system's, Ctrl-A
+    # typed twice included; and what has nothing to do with the port takes no exits still.
+    Test("thin-hot-key", THIN + "hot-key = serial\nboot = \\vmlinuz\nboot-options = "
+         "initrd=\\initrd.img initrd=\\thin.img console=ttyS0 quiet cryptomgr.notests\n",
+         cpus=1, limit_s=200,
+         dialogue=[(r"root@debian:/# ", "\x01?"), (r"Ctrl-A: itself\r\n", "echo o\x01"),
+                   (r"echo o", "ene\r"), (r"\nCPUID +\d+\r\n", ""), (r"\none\r\n.*# ", "\x01t"),
+                   (r"core 0: .*\r\n.*IO_INSTR", "\x01c"),
+                   (r"hidden 0x[0-9a-f]+ from", "echo g''o; cat -v\r"),
+                   (r"\ngo\r\n", "x\x01\x01y\r"), (r"x\^Ay\r\nx\^Ay\r\n", "\x04"),
+                   (r"# ", "trapctl rate 2; echo that is a''ll\r")],
+         until=DONE_SEEN, expect=[r"^RATE exits=\d\d? ", DONE_SEEN]),
     # What was recorded is still there after a reset, and is told by the next start.
     Test("thin-reset", linux("trapctl; reboot"), cpus=1, limit_s=200,
          until=r"The exits of the last start are in .trapline.thin\.txt",

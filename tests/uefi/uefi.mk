@@ -1,5 +1,5 @@
 # UEFI applications: consoles.efi tests drivers on machines without VT-x, entry.efi tells a kernel when
-# it was started.
+# it was started, thin-call.efi makes thin mode's hypercalls.
 UEFI_TEST_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/consoles.o boot/relocate.o vmm/lib/string.o \
     vmm/lib/format.o arch/x86/cpu/acpi_host.o arch/x86/cpu/acpi_s5.o arch/x86/cpu/acpi_spcr.o \
     $(patsubst %,drivers/%.o,machine_serial machine_keyboard uart16550_host pci_scan \
@@ -18,7 +18,12 @@ UEFI_ENTRY_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/entry.o boot/relocate.o 
 $(BUILD)/entry.so: $(UEFI_ENTRY_OBJS) boot/trapline.lds
 	@$(call link,$(UEFI_ENTRY_OBJS),$@)
 
-$(BUILD)/consoles.efi $(BUILD)/entry.efi: $(BUILD)/%.efi: $(BUILD)/%.so
+THIN_CALL_OBJS := $(addprefix $(BUILD)/obj/,tests/uefi/thin_call.o boot/relocate.o \
+    vmm/lib/string.o vmm/lib/format.o)
+$(BUILD)/thin-call.so: $(THIN_CALL_OBJS) boot/trapline.lds
+	@$(call link,$(THIN_CALL_OBJS),$@)
+
+$(BUILD)/consoles.efi $(BUILD)/entry.efi $(BUILD)/thin-call.efi: $(BUILD)/%.efi: $(BUILD)/%.so
 	@SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
 
--include $(UEFI_TEST_OBJS:.o=.d) $(UEFI_ENTRY_OBJS:.o=.d)
+-include $(UEFI_TEST_OBJS:.o=.d) $(UEFI_ENTRY_OBJS:.o=.d) $(THIN_CALL_OBJS:.o=.d)

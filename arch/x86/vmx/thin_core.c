@@ -65,8 +65,13 @@ static enum hv_err make_controls(const struct vmx_caps *caps, struct vmx_control
     static char text[200]; /* boot-once: cores come one after the other */
     struct vm_policy policy = vm_policy_thin();
     struct vmx_refusal refusal;
-    enum hv_err err = vmx_policy_to_controls(&policy, caps, out, &refusal);
+    enum hv_err err;
 
+    if (machine->key.base) {
+        policy.io_bitmaps = VM_REQUIRE;
+        policy.monitor_trap_flag = VM_PREFER; /* is there one? thin_key.c uses it now and then */
+    }
+    err = vmx_policy_to_controls(&policy, caps, out, &refusal);
     if (err != HV_OK) {
         vmx_refusal_text(text, sizeof(text), &refusal);
         *why = text;
@@ -156,7 +161,7 @@ bool thin_prepare(struct thin_setup *setup)
     acpi_host_init(info->rsdp);
     thin_apic_prepare();
     return all_cores_named(info, &setup->why) && add_cores(info, &setup->why) &&
-           make_machine(setup, &setup->why);
+           make_machine(setup, &setup->why) && thin_key_prepare(machine, &setup->why);
 }
 
 struct percpu *thin_core_of(uint32_t apic_id)
@@ -245,6 +250,8 @@ static const char *build(struct thin_core *core, struct percpu *cpu)
     if (vmx_core_caps(&core->caps) != HV_OK ||
         make_controls(&core->caps, &core->controls, &why) != HV_OK)
         return why;
+    core->step = core->controls.cpu & CPU_MONITOR_TRAP_FLAG;
+    core->controls.cpu ^= core->step;
     why = make_memory(core);
     if (!why)
         why = make_vcpu(core, cpu);

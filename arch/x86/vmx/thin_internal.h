@@ -5,6 +5,7 @@
 #define ARCH_X86_VMX_THIN_INTERNAL_H
 
 #include "arch/x86/vmx/thin_run.h"
+#include "hv/drv_serial_key.h"
 #include "hv/spinlock.h"
 #include "x86/kept.h"
 #include "x86/mtrr.h"
@@ -46,6 +47,7 @@ struct thin_core {
     struct vmx_caps caps;
     struct thin_state state;        /* as firmware had it: only while the core is being taken */
     uint64_t nmis_seen;             /* when this exit began: thin_event.c */
+    uint32_t step;                  /* the control "monitor trap flag", or 0: thin_key.c */
     uint64_t ring_word;             /* THIN_MSR_SELECT */
     bool armed;                     /* THIN_CONTROL_ARM has come */
     volatile bool nmi_sent;         /* our own, to leave in its handler */
@@ -63,6 +65,7 @@ struct thin_machine {
     struct spinlock memory_lock;
     struct mtrr_state mtrr;         /* the types that the EPT have */
     uint64_t top;                   /* guest-physical addresses end here */
+    struct serial_key key;          /* hot-key = serial; no lock: thin_key.c */
 };
 
 static inline struct thin_core *thin_core_of_vcpu(struct vmx_vcpu *v)
@@ -96,6 +99,17 @@ void thin_msr_bitmap_fill(uint8_t *bitmap);
 unsigned thin_rdmsr(struct vmx_vcpu *v);
 unsigned thin_wrmsr(struct vmx_vcpu *v);
 
+/* --- thin_call.c --- */
+static inline bool thin_is_ours(uint32_t number)
+{
+    return number - THIN_MSR_SIGNATURE <= THIN_MSR_LAST - THIN_MSR_SIGNATURE;
+}
+
+/* The functions of x86/thin.h, by the numbers of their MSRs. False: refused; nothing has changed. */
+bool thin_ours_read(struct vmx_vcpu *v, uint32_t number, uint64_t *value);
+bool thin_ours_write(struct vmx_vcpu *v, uint32_t number, uint64_t value);
+unsigned thin_vmcall(struct vmx_vcpu *v);
+
 /* --- thin_event.c --- */
 
 /* An NMI has come while the hypervisor runs: it is the guest's. */
@@ -106,6 +120,13 @@ void thin_apic_prepare(void);
 void thin_apic_init(void);
 /* To the core that executes. */
 void thin_apic_send_nmi(void);
+
+/* --- thin_key.c --- */
+
+/* Finds the port and makes the I/O bitmaps, if the operator wants a hot key. False: *why. */
+bool thin_key_prepare(struct thin_machine *machine, const char **why);
+unsigned thin_io(struct vmx_vcpu *v);
+unsigned thin_trap_flag(struct vmx_vcpu *v);
 
 /* --- thin_off.c --- */
 

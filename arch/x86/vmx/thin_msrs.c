@@ -12,7 +12,7 @@
  * - A microcode update is not done: in VMX non-root operation the processor would read it by
  *   guest-linear address, and the SDM wants nobody else to run meanwhile. The revision stays, which
  *   is how an operating system sees an update that did not take.
- * - What the bitmap has no bit for exits always: ours (x86/thin.h), or done as asked.
+ * - What the bitmap has no bit for exits always: ours (thin_call.c), or done as asked.
  * No lock. SDM volume 3 "MSR-Bitmap Address", "Microcode Update Facilities".
  */
 #include "arch/x86/vmx/thin_internal.h"
@@ -63,74 +63,12 @@ void thin_msr_bitmap_fill(uint8_t *bitmap)
     }
 }
 
-/* --- ours --- */
-
-static uint64_t ring_next(struct thin_core *core)
-{
-    const uint64_t *ring = (const uint64_t *)core->v.recorder.trace.records;
-    uint64_t words = VMX_TRACE_RECORDS * sizeof(struct vmx_trace_record) / sizeof(uint64_t);
-
-    return ring ? ring[core->ring_word++ % words] : 0;
-}
-
-static bool read_ours(struct thin_core *core, uint32_t msr, uint64_t *value)
-{
-    switch (msr) {
-    case THIN_MSR_SIGNATURE:
-        *value = THIN_SIGNATURE;
-        return true;
-    case THIN_MSR_COUNT:
-        *value = core->v.recorder.trace.count;
-        return true;
-    case THIN_MSR_SELECT:
-        *value = core->ring_word;
-        return true;
-    case THIN_MSR_DATA:
-        *value = ring_next(core);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool control(struct thin_core *core, uint64_t value)
-{
-    switch (value) {
-    case THIN_CONTROL_FREEZE:
-        return vmx_record(&core->v, 0) == HV_OK;
-    case THIN_CONTROL_RECORD:
-        return vmx_record(&core->v, VMX_RECORD_TICKS | VMX_RECORD_RING) == HV_OK;
-    case THIN_CONTROL_ARM:
-        core->armed = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool write_ours(struct thin_core *core, uint32_t msr, uint64_t value)
-{
-    if (msr == THIN_MSR_CONTROL)
-        return control(core, value);
-    if (msr != THIN_MSR_SELECT)
-        return false;
-    core->ring_word = value;
-    return true;
-}
-
-static bool is_ours(uint32_t msr)
-{
-    return msr - THIN_MSR_SIGNATURE <= THIN_MSR_LAST - THIN_MSR_SIGNATURE;
-}
-
 /* --- exits --- */
 
 static bool read_msr(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
-    if (msr == THIN_MSR_OFF)
-        return thin_off(v);
-    if (is_ours(msr))
-        return read_ours(thin_core_of_vcpu(v), msr, value);
+    if (thin_is_ours(msr))
+        return thin_ours_read(v, msr, value);
     if (is_vmx_capability(msr))
         return false;
     if (!rdmsr_safe(msr, value))
@@ -173,8 +111,8 @@ static bool is_dangerous(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 
 static bool write_msr(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 {
-    if (is_ours(msr))
-        return write_ours(thin_core_of_vcpu(v), msr, value);
+    if (thin_is_ours(msr))
+        return thin_ours_write(v, msr, value);
     if (is_vmx_capability(msr) || msr == MSR_IA32_FEATURE_CONTROL || is_dangerous(v, msr, value))
         return false;
     if (msr == MSR_IA32_BIOS_UPDT_TRIG)

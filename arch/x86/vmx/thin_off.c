@@ -15,7 +15,8 @@
  * execute-disable on, without LASS, and in the upper half of its addresses (our own are in the
  * lower). Under FRED no IRET of its would open NMIs again. Else the read is refused by #GP, and the
  * guest stays.
- * No lock: a core's own; pages come from the allocator, which has one, and are not given back.
+ * No lock: a core's own; pages come from the allocator, which has one, and are not given back: a
+ * refusal for the guest's mode takes one, once.
  * SDM volume 3 "VMM Setup & Tear Down".
  */
 #include "arch/x86/vmx/thin_internal.h"
@@ -233,12 +234,13 @@ bool thin_off(struct vmx_vcpu *v)
 {
     struct thin_core *core = thin_core_of_vcpu(v);
     struct percpu *cpu = this_cpu();
+    bool armed = core->armed;
 
-    core->leave = take_page();
-    if (!core->armed || !core->leave || !prepare(core, core->leave)) {
-        core->armed = false;
+    core->armed = false;
+    if (armed && !core->leave)
+        core->leave = take_page();
+    if (!armed || !core->leave || !prepare(core, core->leave))
         return false;
-    }
     cpu->on_nmi = leave_in_nmi;
     core->nmi_sent = true;
     thin_apic_send_nmi();

@@ -34,6 +34,7 @@ enum config_triple_fault { CONFIG_TRIPLE_FAULT_STOP, CONFIG_TRIPLE_FAULT_RESET }
 enum config_paravirt { CONFIG_PARAVIRT_KVM, CONFIG_PARAVIRT_OFF };
 enum config_console { CONFIG_CONSOLE_AUTO, CONFIG_CONSOLE_SERIAL, CONFIG_CONSOLE_SCREEN };
 enum config_on_exit { CONFIG_ON_EXIT_POWEROFF, CONFIG_ON_EXIT_RESET, CONFIG_ON_EXIT_FIRMWARE };
+enum config_hot_key { CONFIG_HOT_KEY_OFF, CONFIG_HOT_KEY_SERIAL };
 enum config_mode { CONFIG_MODE_GUESTS, CONFIG_MODE_THIN, CONFIG_MODE_PREFLIGHT };
 enum config_mitigations { CONFIG_MITIGATIONS_AUTO, CONFIG_MITIGATIONS_OFF, CONFIG_MITIGATIONS_FULL };
 
@@ -82,6 +83,7 @@ struct config {
     enum config_console console;
     enum config_on_exit on_exit;
     enum config_mitigations mitigations;
+    enum config_hot_key hot_key;               /* thin mode */
     char boot[CONFIG_PATH_BYTES];              /* thin mode; empty: firmware's next entry */
     char boot_options[CONFIG_CMDLINE_BYTES];
     char lab[CONFIG_PATH_BYTES];               /* empty: no laboratory, there are VMs */

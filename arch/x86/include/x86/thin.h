@@ -51,7 +51,7 @@ uint64_t thin_block_bytes(unsigned cores, uint64_t image_bytes);
 #define THIN_LEAF_EXITS   0x4fff5402u /* ECX: reason; EBX:EAX exits of this core, EDX:ECX ticks */
 #define THIN_LEAF_CAPS    0x4fff5403u /* ECX: THIN_CAPS_; EBX:EAX and EDX:ECX two values */
 #define THIN_LEAF_LAST    THIN_LEAF_CAPS
-#define THIN_VERSION      1u
+#define THIN_VERSION      2u /* 2: VMCALL */
 
 enum thin_caps {
     THIN_CAPS_PIN_CPU,    /* pin-based controls; primary processor-based */
@@ -72,6 +72,13 @@ enum thin_caps {
 #define THIN_MSR_DATA      0x40005404u /* read: the word, and on to the next */
 #define THIN_MSR_OFF       0x40005405u /* read, once armed: this core leaves VMX operation */
 #define THIN_MSR_LAST      THIN_MSR_OFF
+/* The same functions by VMCALL, in 64-bit mode at privilege level 0: RAX is the signature, RCX an MSR's
+ * number, with THIN_CALL_WRITE to write RDX to it. Comes back with THIN_CALL_DONE or
+ * THIN_CALL_REFUSED in RAX, and what was read in RDX; after THIN_MSR_OFF, RAX and RDX mean nothing.
+ * Without the signature, or anywhere else, VMCALL is an invalid opcode, as without us. */
+#define THIN_CALL_WRITE    (UINT64_C(1) << 32)
+#define THIN_CALL_DONE     UINT64_C(0)
+#define THIN_CALL_REFUSED  UINT64_MAX
 #define THIN_SIGNATURE     UINT64_C(0x656e696c70617254) /* "Trapline" */
 #define THIN_CONTROL_FREEZE UINT64_C(1) /* stop recording on this core, to read the ring */
 #define THIN_CONTROL_RECORD UINT64_C(2)
