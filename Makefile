@@ -133,9 +133,11 @@ $(BUILD)/obj/boot/unpack/string.o: vmm/lib/string.c
 $(BUILD)/unpack.so: $(UNPACK_OBJS) boot/trapline.lds
 	@$(call link,--gc-sections $(UNPACK_OBJS),$@)
 
-# The time stamp of the image is that of the epoch, so that the same sources give the same bytes.
+# The time stamp of the image is that of the epoch, so that the same sources give the same bytes. Of .data
+# there is nothing but a word of gnu-efi's start code, which nobody reads: it would be a block of the file.
 $(BUILD)/BOOTX64.EFI: $(BUILD)/unpack.so
-	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(SECTIONS) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
+	@! nm $< | grep -i ' d ' | grep -v ' _DYNAMIC$$\| dummy$$'
+	SOURCE_DATE_EPOCH=0 $(OBJCOPY) -S $(subst -j .data,,$(SECTIONS)) -j .bss --target=efi-app-x86_64 --subsystem=10 $< $@
 
 # Runs in the operating system that runs in thin mode (docs/thin.md).
 THIN_PROGRAMS := $(addprefix $(BUILD)/,trapctl thin-probe thin-cost)

@@ -9,6 +9,7 @@
 
 #include "hv/string.h"
 
+#define GZIP_DEFLATE 0x00088b1fu /* the two bytes of the format, DEFLATE, no optional field */
 #define GZIP_HEADER_BYTES 10
 #define GZIP_TRAILER_BYTES 8
 #define LITERALS 288
@@ -255,10 +256,9 @@ static uint32_t little_endian(const uint8_t *at)
 bool inflate_gzip(struct inflate_work *work, const uint8_t *from, size_t bytes, uint8_t *to,
                   size_t room)
 {
-    static const uint8_t header[4] = { 0x1f, 0x8b, 8, 0 }; /* DEFLATE, no optional field */
     bool last = false;
 
-    if (bytes < GZIP_HEADER_BYTES + GZIP_TRAILER_BYTES || memcmp(from, header, sizeof(header)) != 0)
+    if (bytes < GZIP_HEADER_BYTES + GZIP_TRAILER_BYTES || little_endian(from) != GZIP_DEFLATE)
         return false;
     const uint8_t *trailer = from + bytes - GZIP_TRAILER_BYTES;
     struct stream s = { .at = from + GZIP_HEADER_BYTES, .end = trailer, .to = to, .room = room };
