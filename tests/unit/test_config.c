@@ -114,8 +114,9 @@ static void test_explain(void **state)
 static void test_thin(void **state)
 {
     (void)state;
-    accept("mode = thin\n");
+    accept("mode = thin\nhot-key = serial\n");
     assert_int_equal(config.mode, CONFIG_MODE_THIN);
+    assert_int_equal(config.hot_key, CONFIG_HOT_KEY_SERIAL);
     assert_string_equal(config.boot, "");
     accept("mode = thin\nboot = \\EFI\\debian\\shimx64.efi\nboot-options = a=b # c\n");
     assert_string_equal(config.boot, "\\EFI\\debian\\shimx64.efi");
@@ -416,7 +417,7 @@ static void test_unknown_keys_and_suggestions(void **state)
                 "one of: vcpus memory kernel initrd cmdline module interrupts triple-fault halt-poll platform paravirt latches trace accounting cpuid-leaves");
     refuse("consol = auto\n", 1, "the unknown key 'consol'", "'console' perhaps");
     refuse("fuzzy = auto\n", 1, "the unknown key 'fuzzy'",
-           "one of: console on-exit mode menu mitigations boot boot-options lab experiment explain");
+           "one of: console on-exit mode menu mitigations boot boot-options hot-key lab experiment explain");
     refuse("bot = a.efi\n", 1, "the unknown key 'bot'", "'boot' perhaps");
     refuse("kernel = k\n", 1, "the key 'kernel'", "this key inside a [vm NAME] section");
     refuse_line("console = auto", "the key 'console'",
