@@ -20,6 +20,7 @@ INC    := -Ivmm/include -Iarch/x86/include -I. -I$(BUILD)/gen
 CFLAGS := -std=gnu17 -g $(WARN) $(INC) -ffreestanding -fno-builtin-printf -fshort-wchar -fpic \
           -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-stack-check \
           -fno-strict-aliasing -fvisibility=hidden -fno-asynchronous-unwind-tables \
+          -ffunction-sections -fdata-sections \
           -fcf-protection=none -fno-tree-loop-distribute-patterns -ffile-prefix-map=$(CURDIR)=. \
           -DHV_DEBUG=$(DEBUG)
 # nasm 2.16.03 warns of each 32-bit relative address that the linker is to fill in: all of them are.
@@ -77,8 +78,9 @@ $(BUILD)/obj/%.asm.o: %.asm $(BUILD)/gen/offsets.inc $(wildcard arch/x86/*/*.inc
 	@$(NASM) $(NASMFLAGS) -I $(BUILD)/gen/ -MD $(@:.o=.d) $< -o $@
 
 # -z text: a relocation in read-only memory is a mistake, and is refused here.
+# --gc-sections: what nothing calls but a test stays outside.
 # _entry: what the start code of gnu-efi 3.0.18 calls; older ones call efi_main themselves.
-link = ld -nostdlib -znocombreloc -zpack-relative-relocs -ztext -zmax-page-size=4096 --hash-style=gnu -shared \
+link = ld -nostdlib --gc-sections -znocombreloc -zpack-relative-relocs -ztext -zmax-page-size=4096 --hash-style=gnu -shared \
    -Bsymbolic --no-undefined -T boot/trapline.lds --build-id=none --defsym=_entry=efi_main \
    $(GNUEFI_LIB)/crt0-efi-x86_64.o $(1) -L$(GNUEFI_LIB) -lgnuefi -o $(2)
 SECTIONS := $(addprefix -j ,.text .rodata .relr .relro .dynamic .reloc .data)
@@ -124,14 +126,14 @@ $(BUILD)/obj/boot/unpack/payload.asm.o: boot/unpack/payload.asm $(BUILD)/traplin
 	   -DIMAGE_TEXT_END=$(call symbol,image_text_end) -DIMAGE_END=$(call symbol,image_data_end) \
 	   -DIMAGE_BYTES=$$(stat -c %s $(BUILD)/trapline.bin) $< -o $@
 
-# Here small is better than quick, and only what is called.
+# Here small is better than quick.
 $(BUILD)/obj/boot/unpack/string.o: vmm/lib/string.c
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
-	@$(CC) $(CFLAGS) -ffunction-sections -MMD -MP -c $< -o $@
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/unpack.so: $(UNPACK_OBJS) boot/trapline.lds
-	@$(call link,--gc-sections $(UNPACK_OBJS),$@)
+	@$(call link,$(UNPACK_OBJS),$@)
 
 # The time stamp of the image is that of the epoch, so that the same sources give the same bytes. Of .data
 # there is nothing but a word of gnu-efi's start code, which nobody reads: it would be a block of the file.

@@ -1,21 +1,32 @@
 /*
- * Branch targets of packed code.
+ * Targets in packed code.
  *
- * CALL and JMP hold the distance to their target: every call of one function differs. Packed, they
- * hold the target's place, which is the same each time, so that the code packs better by a twentieth.
- * No instruction is decoded: a byte 0xe8 or 0xe9 is one wherever it stands, and the four bytes behind
- * it are its operand. The mapping is one to one, so that nothing else comes back changed.
- * SDM volume 2, "CALL", "JMP": opcodes E8 and E9 with a displacement of 32 bits.
+ * CALL, JMP, Jcc and LEA hold the distance to their target: every call of one function, every use of
+ * one string differs. Packed, they hold the target's place, which is the same each time, with its
+ * highest byte first, since that one varies least: so the code packs better by a twentieth.
+ * No instruction is decoded: bytes that look like one of these are one wherever they stand, and the
+ * four bytes behind are the operand. The mapping is one to one, so that nothing else comes back
+ * changed.
+ * SDM volume 2, "CALL", "JMP", "Jcc", "LEA": displacements of 32 bits; "RIP-Relative Addressing".
  */
 #include "boot/unpack/branches.h"
 
 #include "hv/string.h"
 
-#define OPCODE_CALL 0xe8
-#define OPCODE_JMP 0xe9
-#define INSTRUCTION_BYTES 5
+#define OPERAND_BYTES 4
+#define LONGEST_BYTES (2 + OPERAND_BYTES)
 
-/* Targets from 0 to bytes - 1 stand for the distances -at to bytes - 1 - at; the distances above
+/* What stands in front of the operand: E8 and E9; 0F 80 to 0F 8F; 8D with mod 0 and r/m 5. 0: none. */
+static uint32_t bytes_before_operand(const uint8_t *at)
+{
+    if (at[0] == 0xe8 || at[0] == 0xe9)
+        return 1;
+    if ((at[0] == 0x0f && (at[1] & 0xf0) == 0x80) || (at[0] == 0x8d && (at[1] & 0xc7) == 0x05))
+        return 2;
+    return 0;
+}
+
+/* Places from 0 to bytes - 1 stand for the distances -at to bytes - 1 - at; the distances above
  * those, up to bytes - 1, were moved to below them; all others are as they were. */
 static int32_t distance(int32_t packed, int32_t at, int32_t bytes)
 {
@@ -24,19 +35,25 @@ static int32_t distance(int32_t packed, int32_t at, int32_t bytes)
     return packed < 0 && packed >= -at ? packed + bytes : packed;
 }
 
-void branches_restore(uint8_t *code, uint32_t bytes)
+static void restore(uint8_t *operand, uint32_t at, uint32_t bytes)
+{
+    uint32_t packed;
+
+    memcpy(&packed, operand, OPERAND_BYTES);
+    int32_t ready = distance((int32_t)__builtin_bswap32(packed), (int32_t)at, (int32_t)bytes);
+    memcpy(operand, &ready, OPERAND_BYTES);
+}
+
+void branches_restore(uint8_t *image, uint32_t code_bytes, uint32_t bytes)
 {
     uint32_t at = 0;
 
-    while (bytes >= INSTRUCTION_BYTES && at <= bytes - INSTRUCTION_BYTES) {
-        int32_t operand;
-        if (code[at] != OPCODE_CALL && code[at] != OPCODE_JMP) {
-            at++;
-            continue;
+    while (code_bytes >= LONGEST_BYTES && at <= code_bytes - LONGEST_BYTES) {
+        uint32_t before = bytes_before_operand(image + at);
+        if (before) {
+            restore(image + at + before, at, bytes);
+            before += OPERAND_BYTES - 1;
         }
-        memcpy(&operand, code + at + 1, sizeof(operand));
-        operand = distance(operand, (int32_t)at, (int32_t)bytes);
-        memcpy(code + at + 1, &operand, sizeof(operand));
-        at += INSTRUCTION_BYTES;
+        at += before + 1;
     }
 }

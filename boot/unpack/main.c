@@ -79,7 +79,8 @@ static bool unpack(EFI_BOOT_SERVICES *services, uint64_t base)
     memset((uint8_t *)base + HEADERS_BYTES + unpack_image.bytes, 0,
            unpack_image.end - HEADERS_BYTES - unpack_image.bytes);
     services->FreePool(work);
-    branches_restore((uint8_t *)base + HEADERS_BYTES, (uint32_t)unpack_image.text_end - HEADERS_BYTES);
+    branches_restore((uint8_t *)base + HEADERS_BYTES, (uint32_t)unpack_image.text_end - HEADERS_BYTES,
+                     unpack_image.bytes);
     return right;
 }
 
