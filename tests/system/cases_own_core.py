@@ -65,7 +65,9 @@ TESTS = [
          reject=NO_EXITS_FOR_TIME),
     Test("own-core-debian-smp", debian("sleep 1; nproc", vcpus=2), cpus=4, limit_s=600, long=True,
          expect=[r"guest is up \(Linux \S+, 2 CPUs", r"^2$", POWERED_OFF],
-         reject=NO_EXITS_FOR_TIME),
+         # A kick that meets the hypervisor itself ends the next entry by the timer.
+         reject=[r"EXITS vm=debian .* (HLT|EXTERNAL_INTERRUPT)=",
+                 r"EXITS vm=debian .* PREEMPTION_TIMER=\d\d"]),
     # Without a core of its own for the rest, the hypervisor takes one back for it now and then.
     Test("own-core-debian-one-core", debian("sleep 1; uname -a"), cpus=1, limit_s=300,
          expect=[r"^Linux debian ", r"EXITS vm=debian .* PREEMPTION_TIMER=\d\d ", POWERED_OFF]),
