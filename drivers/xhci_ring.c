@@ -9,7 +9,7 @@
 
 #include "hv/string.h"
 
-#define CONTROL_LIMIT_US 2000000u
+#define CONTROL_LIMIT_US 5000000u /* USB 2.0 "Request Processing Timing" */
 
 uint32_t xhci_read(const struct xhci *x, uint64_t address)
 {

@@ -54,6 +54,7 @@ struct xhc_device {
     const uint8_t *device_descriptor; /* instead of its own, 18 bytes; NULL: its own */
     unsigned total_bytes;      /* wTotalLength instead of its own; 0: its own */
     uint8_t interval;          /* bInterval of a keyboard */
+    uint64_t configures_in_us; /* how long it takes for SET_CONFIGURATION */
     bool tells_of_short_packets; /* the controller does, of its answers, though nobody asked */
     /* State. */
     bool addressed, configured, boot_protocol, idle_set;
@@ -113,6 +114,8 @@ struct xhc {
     uint64_t port_reset_at[XHC_PORTS + 1]; /* when it ends; 0: none is under way */
     bool command_hangs;
     uint64_t hanging;        /* the command that does */
+    uint64_t late_at_us, late; /* an answer that takes its time, and when it comes; 0: none */
+    unsigned late_slot;
     uint32_t usbcmd, usbsts, config;
     uint64_t crcr, dcbaap, erstba, erdp;
     uint32_t erstsz;
@@ -475,6 +478,12 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     }
     if (length)
         memcpy(xhc_memory(h, buffer, length), data, length);
+    if (d->configures_in_us && setup[0] == 0 && setup[1] == 9) {
+        h->late_at_us = h->now_us + d->configures_in_us;
+        h->late = where;
+        h->late_slot = number;
+        return;
+    }
     if (length && d->tells_of_short_packets)
         xhc_event(h, data_at, 13u << 24 | 1, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
     xhc_event(h, where, 1u << 24, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
@@ -1063,9 +1072,13 @@ static inline void xhc_over_current(struct xhc *h, struct xhc_device *d, bool fl
     }
 }
 
-/* Hubs tell of their changes again and again, as long as they stand. */
+/* As time passes: hubs tell of their changes again and again, as long as they stand. */
 static inline void xhc_tick(struct xhc *h)
 {
+    if (h->late_at_us && h->now_us >= h->late_at_us) {
+        h->late_at_us = 0;
+        xhc_event(h, h->late, 1u << 24, 32u << 10 | 1u << 16 | (uint32_t)h->late_slot << 24);
+    }
     for (unsigned i = 1; i <= h->slots; i++) {
         struct xhc_device *d = h->slot[i].device;
         if (h->slot[i].enabled && d && d->kind == XHC_HUB && xhc_is_there(d) && !d->report_count)

@@ -189,6 +189,19 @@ static void test_packets_too_large_for_the_speed(void **state)
     }
 }
 
+/* USB 2.0 "Request Processing Timing": it may take a device five seconds. */
+static void test_a_device_that_takes_its_time(void **state)
+{
+    (void)state;
+    struct xhc_device k = keyboard(XHC_FULL);
+    k.configures_in_us = 4900000;
+    xhc_plug(&h, &k, NULL, 2);
+    assert_null(start());
+    run_ms(6000);
+    assert_int_equal(xhci_keyboards(&x), 1);
+    assert_int_equal(h.port_resets, 1);
+}
+
 /* A hub whose reports fail is set up anew with all behind it, at whatever moment they fail. */
 static void test_a_hub_that_fails_at_any_moment(void **state)
 {
@@ -603,6 +616,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_hub_that_lost_its_power, setup),
         cmocka_unit_test_setup(test_a_device_that_never_takes_its_address, setup),
         cmocka_unit_test_setup(test_packets_too_large_for_the_speed, setup),
+        cmocka_unit_test_setup(test_a_device_that_takes_its_time, setup),
         cmocka_unit_test_setup(test_a_hub_that_fails_at_any_moment, setup),
         cmocka_unit_test_setup(test_a_hub_that_fails_and_goes, setup),
         cmocka_unit_test_setup(test_a_report_fails_now_and_then, setup),
