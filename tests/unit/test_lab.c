@@ -327,9 +327,118 @@ static void test_summaries(void **state)
     assert_true(strlen(text) < 8);
 }
 
+/* Each way of comparing, both ways out. */
+static void test_comparisons(void **state)
+{
+    static const struct { enum lab_op op; uint64_t wanted, right, wrong; const char *says; } cases[] = {
+        { LAB_EQ, 7, 7, 6, "expected 0x7" },
+        { LAB_NE, 7, 6, 7, "expected not 0x7" },
+        { LAB_GE, 7, 7, 6, "expected at least 0x7" },
+        { LAB_LE, 7, 7, 8, "expected at most 0x7" },
+        { LAB_BITS, 6, 0xf6, 0xf4, "expected the bits of 0x6" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct lab_check checks[] = { { "seen", cases[i].op, cases[i].wanted, 0, NULL } };
+        const struct lab_expect expects[] = { { LAB_EXPECT_VALUE, 0, 0, 0, checks, 1, NULL } };
+        const struct lab_variant v = { .name = "", .expects = expects, .expect_count = 1,
+                                       .end = "debug-exit", .begins = true };
+        begin();
+        observed.values[0].value = cases[i].right;
+        assert_int_equal(judge(&v), LAB_PASS);
+        observed.values[0].value = cases[i].wrong;
+        assert_int_equal(judge(&v), LAB_FAIL);
+        assert_says(cases[i].says);
+        strcpy(observed.values[0].name, "another");
+        strcpy(observed.values[1].name, "seen");
+        observed.values[1].value = cases[i].right;
+        observed.value_count = 2;
+        assert_int_equal(judge(&v), LAB_PASS);
+        observed.value_count = 1;
+        assert_int_equal(judge(&v), LAB_FAIL);
+        assert_says("value seen is not there");
+    }
+}
+
+/* The machine's own interrupts are passed over, but not where the experiment is about them; and a
+ * reason that nobody has does not lead out of the counts. */
+static void test_interrupts_that_are_meant(void **state)
+{
+    static const struct lab_expect expects[] = { { LAB_EXPECT_EXIT, 1, 2, 2, NULL, 0, NULL } };
+    static const struct lab_expect beyond[] = { { LAB_EXPECT_COUNT, LAB_REASONS, 1, 9, NULL, 0, NULL } };
+    struct lab_variant v = { .name = "", .expects = expects, .expect_count = 1, .end = "debug-exit",
+                             .begins = true };
+
+    (void)state;
+    begin();
+    see(1, 0);
+    see(7, 0);
+    see(1, 0);
+    assert_int_equal(judge(&v), LAB_PASS);
+    see(1, 0);
+    assert_int_equal(judge(&v), LAB_FAIL);
+    assert_says("exit 4, EXTERNAL_INTERRUPT: not expected");
+    v.expects = beyond;
+    assert_int_equal(judge(&v), LAB_FAIL);
+    assert_says("0 exits in all; expected 1 to 9");
+}
+
+/* Some experiments end by the watchdog; some never begin; more exits than are recorded are said. */
+static void test_unusual_ends(void **state)
+{
+    static const struct lab_expect late[] = { { LAB_EXPECT_EXIT, 10, 2, 2, NULL, 0, "known" } };
+    struct lab_variant v = { .name = "", .end = "watchdog", .limit_ms = 5 };
+
+    (void)state;
+    begin();
+    observed.watchdog = true;
+    observed.began = false;
+    strcpy(observed.end, "watchdog");
+    observed.dropped = 3;
+    assert_int_equal(judge(&v), LAB_PASS);
+    assert_says("it ended by watchdog");
+    assert_says("3 exits more were counted, not recorded");
+    strcpy(observed.end, "crash");
+    assert_int_equal(judge(&v), LAB_FAIL);
+    v = (struct lab_variant){ .name = "", .expects = late, .expect_count = 1, .end = "debug-exit",
+                              .honoured = "something", .honoured_reason = 37, .begins = true };
+    begin();
+    observed.began = false; /* then nothing can be said of what is honoured */
+    see(10, 2);
+    assert_int_equal(judge(&v), LAB_FAIL);
+    assert_says("did not get to lab_begin()");
+    assert_says("CPUID: 1 exits; expected 2"); /* one instead of two is no known difference */
+}
+
+static void test_long_summaries(void **state)
+{
+    static const struct lab_expect many[] = {
+        { LAB_EXPECT_EXIT, 10, 1, 1, NULL, 0, NULL }, { LAB_EXPECT_EXIT, 10, 2, 3, NULL, 0, NULL },
+        { LAB_EXPECT_EXIT, 18, 0, 0, NULL, 0, NULL }, { LAB_EXPECT_COUNT, 18, 2, 2, NULL, 0, NULL },
+        { LAB_EXPECT_EXIT, 18, 2, 2, NULL, 0, NULL }, { LAB_EXPECT_EXIT, 12, 1, 1, NULL, 0, NULL },
+    };
+    const struct lab_variant v = { .name = "", .expects = many, .expect_count = 6 };
+    char text[80];
+
+    (void)state;
+    lab_expected_text(&v, text, sizeof(text));
+    assert_string_equal(text, "CPUID x3..4, VMCALL x2, VMCALL x2, HLT");
+    for (size_t room = 1; room < 40; room++) { /* cut wherever it may be */
+        memset(text, '#', sizeof(text));
+        lab_expected_text(&v, text, room);
+        assert_true(strlen(text) < room);
+        assert_int_equal(text[room], '#');
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comparisons),
+        cmocka_unit_test(test_interrupts_that_are_meant),
+        cmocka_unit_test(test_unusual_ends),
+        cmocka_unit_test(test_long_summaries),
         cmocka_unit_test(test_io_facts),
         cmocka_unit_test(test_cr_dr_facts),
         cmocka_unit_test(test_memory_facts),
