@@ -411,6 +411,35 @@ static void test_unusual_ends(void **state)
     assert_says("CPUID: 1 exits; expected 2"); /* one instead of two is no known difference */
 }
 
+/* When there are more exits than are recorded, those that are not must still be none that nobody
+ * expects. */
+static void test_exits_beyond_the_record(void **state)
+{
+    static const struct lab_expect expects[] = { { LAB_EXPECT_EXIT, 10, 1, 1, NULL, 0, NULL } };
+    const struct lab_variant v = { .name = "", .expects = expects, .expect_count = 1,
+                                   .end = "debug-exit", .begins = true };
+
+    (void)state;
+    static const struct lab_expect entry[] = { { LAB_EXPECT_EXIT, 0xffff, 1, 1, NULL, 0, NULL } };
+    const struct lab_variant refused = { .name = "", .expects = entry, .expect_count = 1,
+                                         .end = "debug-exit", .begins = true };
+    begin();
+    observed.records[observed.record_count++].reason = 0xffff; /* VMFAIL is no exit, and not counted */
+    assert_int_equal(judge(&refused), LAB_PASS);
+    begin();
+    see(10, 2);
+    while (observed.record_count < LAB_RECORDS)
+        see(1, 0);
+    assert_int_equal(judge(&v), LAB_PASS);
+    observed.counts[1] += 7; /* the machine's interrupts went on */
+    observed.dropped = 7;
+    assert_int_equal(judge(&v), LAB_PASS);
+    observed.counts[18] += 2;
+    observed.dropped += 2;
+    assert_int_equal(judge(&v), LAB_FAIL);
+    assert_says("2 exits beyond those recorded: not expected");
+}
+
 static void test_long_summaries(void **state)
 {
     static const struct lab_expect many[] = {
@@ -438,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_comparisons),
         cmocka_unit_test(test_interrupts_that_are_meant),
         cmocka_unit_test(test_unusual_ends),
+        cmocka_unit_test(test_exits_beyond_the_record),
         cmocka_unit_test(test_long_summaries),
         cmocka_unit_test(test_io_facts),
         cmocka_unit_test(test_cr_dr_facts),

@@ -148,6 +148,21 @@ static bool judge_one(struct judging *j, const struct lab_expect *expect, unsign
     return false;
 }
 
+/* What was counted, but not recorded, has no place in an order: it must be of the kind that has none. */
+static void judge_dropped(struct judging *j)
+{
+    unsigned more = 0;
+
+    if (!j->observed->dropped)
+        return;
+    for (unsigned reason = 0; reason < LAB_REASONS; reason++)
+        more += is_noise(j->variant, reason) ? 0 : j->observed->counts[reason];
+    for (unsigned i = 0; i < j->observed->record_count; i++)
+        more -= !is_noise(j->variant, j->observed->records[i].reason);
+    if (more)
+        say(j, LAB_FAIL, "%u exits beyond those recorded: not expected", more);
+}
+
 static void judge_sequence(struct judging *j)
 {
     const struct lab_record *record;
@@ -161,6 +176,7 @@ static void judge_sequence(struct judging *j)
     record = next_record(j, &at);
     if (record)
         say(j, LAB_FAIL, "exit %u, %s: not expected", at + 1, lab_reason_name(record->reason));
+    judge_dropped(j);
 }
 
 static void judge_count(struct judging *j, const struct lab_expect *expect)
