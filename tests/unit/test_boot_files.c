@@ -14,7 +14,7 @@ static EFI_BOOT_SERVICES services;
 static EFI_SYSTEM_TABLE firmware;
 static struct fake_volume volume;
 static struct boot boot;
-static bool no_memory, no_device, no_file_system;
+static bool no_memory, no_device, no_file_system, no_stick;
 static unsigned pages_out;
 
 static EFI_STATUS EFIAPI allocate_pages(EFI_ALLOCATE_TYPE type, EFI_MEMORY_TYPE kind, UINTN pages,
@@ -41,6 +41,8 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, VOID
 {
     EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
     bool loaded_image = memcmp(guid, &loaded_image_guid, sizeof(*guid)) == 0;
+    if (!loaded_image && no_stick)
+        return EFI_INVALID_PARAMETER;
     if (!loaded_image && no_file_system)
         return EFI_UNSUPPORTED;
     EFI_STATUS status = fake_handle_protocol(handle, guid, interface);
@@ -57,7 +59,7 @@ static int set_up(void **state)
     fake_current_volume = &volume;
     services = (EFI_BOOT_SERVICES){ .AllocatePages = allocate_pages, .FreePages = free_pages,
                                     .HandleProtocol = handle_protocol };
-    no_memory = no_device = no_file_system = false;
+    no_memory = no_device = no_file_system = no_stick = false;
     boot = (struct boot){ .image = &boot, .system = &firmware, .services = &services };
     return 0;
 }
@@ -169,6 +171,11 @@ static void test_no_volume(void **state)
     assert_false(boot_volume_open(&boot));
     assert_non_null(strstr(boot.reason, "has no file system that firmware can read (unsupported)"));
     no_file_system = false;
+    no_stick = true; /* pulled: its handle is none any more */
+    boot.reason[0] = 0;
+    assert_false(boot_volume_open(&boot));
+    assert_non_null(strstr(boot.reason, "is no longer there"));
+    no_stick = false;
     volume.open_status = EFI_DEVICE_ERROR;
     boot.reason[0] = 0;
     assert_false(boot_volume_open(&boot));
@@ -178,6 +185,20 @@ static void test_no_volume(void **state)
     boot.reason[0] = 0;
     assert_false(boot_volume_open(&boot));
     assert_non_null(strstr(boot.reason, "firmware does not say from which volume"));
+}
+
+/* Paths as people write them: with slashes of either kind, at the beginning too. */
+static void test_ways_to_write_a_path(void **state)
+{
+    static const char *const names[] = { "a/b", "/a/b", "\\a\\b", "//\\a\\b" };
+    (void)state;
+    add_file("\\a\\b", 10);
+    assert_true(boot_volume_open(&boot));
+    for (size_t i = 0; i < 4; i++) {
+        struct boot_bytes got = { 0, 0 };
+        assert_true(boot_file_read(&boot, "the kernel", names[i], 100, &got));
+        assert_int_equal(got.bytes, 10);
+    }
 }
 
 /* The first reason stays: what follows from it explains nothing. */
@@ -216,6 +237,7 @@ int main(void)
         TEST(test_a_stick_that_fails),
         TEST(test_a_size_that_is_not_true),
         TEST(test_no_volume),
+        TEST(test_ways_to_write_a_path),
         TEST(test_the_first_reason_stays),
         TEST(test_more_allocations_than_are_remembered),
     };

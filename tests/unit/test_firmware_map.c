@@ -26,6 +26,8 @@ static struct {
     EFI_STATUS refusal;        /* EFI_INVALID_PARAMETER: the key is stale */
     bool leaving;              /* ExitBootServices was called: two services are left */
     bool map_broken;
+    unsigned maps_until_broken; /* 0: never */
+    bool no_memory;
     unsigned exits, maps;
     uint64_t lowest_free;      /* below 1 MB: the only free page; 0: none */
     bool max_address_broken;   /* AllocateMaxAddress fails although there is a page */
@@ -41,6 +43,8 @@ static EFI_STATUS EFIAPI get_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN
     *bytes = wanted;
     *stride = STRIDE;
     *version = 1;
+    if (firmware.maps_until_broken && --firmware.maps_until_broken == 0)
+        firmware.map_broken = true;
     if (firmware.map_broken)
         return EFI_DEVICE_ERROR;
     if (!map || room < wanted)
@@ -93,6 +97,8 @@ static EFI_STATUS EFIAPI allocate_pages(EFI_ALLOCATE_TYPE type, EFI_MEMORY_TYPE 
 {
     assert_false(firmware.leaving);
     assert_int_equal(kind, EfiLoaderData);
+    if (firmware.no_memory)
+        return EFI_OUT_OF_RESOURCES;
     if (type != AllocateAnyPages && *address < MB)
         return allocate_low(type, address);
     *address = (uint64_t)aligned_alloc(4096, pages * 4096);
@@ -208,6 +214,25 @@ static void test_no_map_at_all(void **state)
     assert_string_equal(boot.reason, "firmware gives no memory map: device error");
 }
 
+/* At whichever step: nothing is believed of a map that was not read, and nothing stays allocated. */
+static void test_a_map_that_cannot_be_read(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        set_up(NULL);
+        boot.info = calloc(1, sizeof(struct boot_info));
+        boot.info->memory_count = 9;
+        firmware.maps_until_broken = i < 2 ? i + 1 : 0;
+        firmware.no_memory = i == 2;
+        assert_int_equal(boot_free_memory(&boot), 0);
+        assert_string_equal(boot.reason, i == 2 ? "there is no memory for the firmware's memory map"
+                                                : "firmware gives no memory map: device error");
+        assert_int_equal(boot.allocation_count, 0);
+        free(boot.info);
+        boot.info = NULL;
+    }
+}
+
 static void test_free_memory_is_counted_where_the_map_has_holes(void **state)
 {
     (void)state;
@@ -267,6 +292,7 @@ int main(void)
         TEST(test_firmware_never_lets_go),
         TEST(test_the_map_outgrows_its_room),
         TEST(test_no_map_at_all),
+        TEST(test_a_map_that_cannot_be_read),
         TEST(test_free_memory_is_counted_where_the_map_has_holes),
         TEST(test_a_map_of_hundreds_of_pieces),
         TEST(test_a_page_below_1_mb),

@@ -152,6 +152,26 @@ static void test_acpi(void **state)
     assert_true(has("  ECAM: e0000000, buses 0 to 255"));
 }
 
+/* "Hardware-Reduced ACPI", "IA-PC Boot Architecture Flags": said where they are so, and only there; and
+ * a range of a kind that this version does not know, a processor without extended leaves. */
+static void test_what_is_unusual(void **state)
+{
+    (void)state;
+    acpi.fadt = acpi.hardware_reduced = true;
+    acpi.sleep_control = (struct acpi_register){ ACPI_SPACE_MEMORY, 1, 0xfed80000 };
+    info->memory_count = 1;
+    info->memory[0] = (struct boot_memory){ 0, 4096, 77 };
+    highest_extended = 0; /* nothing there */
+    render();
+    assert_true(has(", FADT, hardware-reduced\r\n"));
+    assert_true(has("            4 KB ?\r\n"));
+    assert_false(has("cpuid 80000000"));
+    acpi.hardware_reduced = false;
+    acpi.has_8042 = true;
+    render();
+    assert_true(has(", FADT, 8042\r\n"));
+}
+
 /* A processor that claims every leaf there is, 256 cores that all differ, a full map. */
 static void test_the_largest_machine_is_cut_at_a_line(void **state)
 {
@@ -179,6 +199,7 @@ int main(void)
         TEST(test_cores_that_differ),
         TEST(test_memory),
         TEST(test_acpi),
+        TEST(test_what_is_unusual),
         TEST(test_the_largest_machine_is_cut_at_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

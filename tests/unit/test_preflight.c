@@ -321,6 +321,22 @@ static void test_memory_and_configuration(void **state)
     config.vms[1].vcpus = 1;
     decide(&f);
     assert_string_equal(line("configuration"), "2 VMs with 2 vCPUs");
+    config.vm_count = 1;
+    config.vms[0].vcpus = 9;
+    assert_non_null(strstr(only(&f, PREFLIGHT_DEGRADED, "configuration")->text,
+                           "1 VM with 9 vCPUs on"));
+    config.vms[0].vcpus = 1;
+    decide(&f);
+    assert_string_equal(line("configuration"), "1 VM with 1 vCPU");
+    config.vm_count = 0; /* what there is to do instead */
+    decide(&f);
+    assert_string_equal(line("configuration"), "this page alone");
+    strcpy(config.explain, "cases");
+    decide(&f);
+    assert_string_equal(line("configuration"), "the cases of the VM-entry checks");
+    strcpy(config.lab, "lab.elf");
+    decide(&f);
+    assert_string_equal(line("configuration"), "the laboratory");
     f = good();
     f.config = NULL;
     f.config_refusal = "trapline.cfg, line 3: no";
@@ -495,6 +511,36 @@ static void test_acpi_tables_are_found(void **state)
     munmap(m, AREA_BYTES);
 }
 
+/* ACPI specification "System Description Tables"; PCI Firmware specification "MCFG"; IA-PC HPET
+ * specification; Microsoft "SPCR": what is there is said, each by itself. */
+static void test_each_acpi_table_is_said(void **state)
+{
+    (void)state;
+    static const struct { const char *signature; unsigned bytes, bit; } tables[] = {
+        { "HPET", 56, PREFLIGHT_ACPI_HPET },
+        { "MCFG", 60, PREFLIGHT_ACPI_MCFG },
+        { "SPCR", 80, PREFLIGHT_ACPI_SPCR },
+    };
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t *m = acpi_area(), *t = m + 0x1000;
+        if (i == 0)
+            put(t + 44, 0xfed00000, 8);
+        if (i == 1) {
+            put(t + 44, 0xe0000000, 8);
+            t[55] = 0xff;
+        }
+        if (i == 2) {
+            t[40] = 1;
+            t[41] = 8;
+            put(t + 44, 0x2f8, 8);
+        }
+        put_table(t, tables[i].signature, tables[i].bytes);
+        put_root(m, (uint64_t[]){ (uintptr_t)t }, 1);
+        assert_int_equal(read_acpi(m).acpi_tables, tables[i].bit);
+        munmap(m, AREA_BYTES);
+    }
+}
+
 /* None of these may be followed: there is nothing behind them, or no memory. */
 static void test_acpi_pointers_to_nowhere(void **state)
 {
@@ -551,6 +597,7 @@ int main(void)
         cmocka_unit_test(test_page_columns_and_cut),
         cmocka_unit_test(test_page_summaries_and_long_words),
         cmocka_unit_test(test_acpi_tables_are_found),
+        cmocka_unit_test(test_each_acpi_table_is_said),
         cmocka_unit_test(test_acpi_pointers_to_nowhere),
         cmocka_unit_test(test_acpi_damage_is_said),
     };

@@ -81,9 +81,33 @@ static void test_a_copy_is_moved_by_the_difference(void **context)
     assert_memory_equal(image, expected, sizeof(image));
 }
 
+/* ELF gABI, "Dynamic Section": the table is found by its tag, its length by another, in any order and
+ * between others; an image without one stays as it is. */
+long _relocate(uint64_t base, const void *dynamic, void *loaded, void *system);
+
+static void test_the_table_is_found(void **context)
+{
+    static const uint64_t none[] = { 5, 0x1234, 0, 0, 36, 8 };
+    (void)context;
+    assert_int_equal(_relocate((uint64_t)image, none, NULL, NULL), 0);
+    assert_memory_equal(image, expected, sizeof(image));
+    for (unsigned swapped = 0; swapped < 2; swapped++) {
+        const uint64_t dynamic[] = { 5, 0x1234, swapped ? 36 : 35, swapped ? 100 * 8 : 2 * 8, 37, 8,
+                                     swapped ? 35 : 36, swapped ? 2 * 8 : 100 * 8, 0, 0, 35, 999 };
+        setup(NULL);
+        image[100] = expected[100] = 3 * 8; /* it lies in the image itself */
+        image[101] = expected[101] = 1 | 1ull << 2;
+        expected[3] += (uint64_t)image;
+        expected[5] += (uint64_t)image;
+        assert_int_equal(_relocate((uint64_t)image, dynamic, NULL, NULL), 0);
+        assert_memory_equal(image, expected, sizeof(image));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_the_table_is_found, setup),
         cmocka_unit_test_setup(test_an_empty_table_changes_nothing, setup),
         cmocka_unit_test_setup(test_an_address_names_one_word, setup),
         cmocka_unit_test_setup(test_a_bitmap_names_the_words_behind_the_address, setup),
