@@ -1,4 +1,5 @@
 """Unit tests of tools/bench, tools/cost and tools/chart: what they compute of the guest's output."""
+import argparse
 import importlib.machinery
 import importlib.util
 import os
@@ -71,7 +72,11 @@ class DocumentTest(unittest.TestCase):
 
     def test_thin_mode_has_its_own(self):
         with open(cost.THIN_DOCUMENT, encoding="utf-8") as file:
-            doctable.replaced(file.read(), "tools/cost thin", [])
+            text = file.read()
+        for cpus in (1, 2):
+            command = cost.command(argparse.Namespace(what="thin", cpus=cpus))
+            self.assertIn("|---", text[text.index(doctable.marks(command)[0]):])
+            doctable.replaced(text, command, [])
 
 
 class CostTest(unittest.TestCase):
