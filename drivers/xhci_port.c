@@ -202,7 +202,7 @@ static void look_at_port(struct xhci *x, unsigned port)
         xhci_write(x, address, (now & (PORTSC_KEEP | PORTSC_CHANGES)) | power);
     if (slot && (gone || !(now & PORTSC_ENABLED))) /* a port that sees noise is disabled */
         xhci_device_failed(x, slot);
-    if (gone)
+    if (gone || (now & PORTSC_CURRENT_CHANGE)) /* what failed for want of power may work now */
         x->port_tries[port] = 0;
     if (slot || !(now & PORTSC_CONNECTED) || !(x->usb2_ports[port / 32] >> port % 32 & 1) ||
         x->port_tries[port] >= XHCI_TRIES)

@@ -69,6 +69,7 @@
 #define PORTSC_POWER (1u << 9)
 #define PORTSC_SPEED(v) ((v) >> 10 & 0xf)
 #define PORTSC_CONNECT_CHANGE (1u << 17)
+#define PORTSC_CURRENT_CHANGE (1u << 20)
 #define PORTSC_RESET_CHANGE (1u << 21)
 #define PORTSC_CHANGES 0x00fe0000u
 /* What a write must not change: power, indicator, wake enables. */

@@ -101,6 +101,7 @@ struct xhc {
     bool never_resets;        /* its reset does not end */
     uint64_t port_reset_us;   /* what a port's takes; with early_reset_end, PR says less */
     bool early_reset_end;
+    bool no_power_switches;   /* PPC is 0: over-current disables a port, and leaves its power */
     bool hangs_on_disable;    /* a slot's */
     unsigned gone_at_read;    /* it is pulled before the read of this number (from 1; 0: never) */
     /* The request, or command, of this number fails (from 1; 0: none). */
@@ -762,7 +763,7 @@ static inline void xhc_end_resets(struct xhc *h)
             continue;
         h->port_reset_at[port] = 0;
         *sc &= ~0x10u;
-        if (d && d->plugged && !h->nobody_after_reset) {
+        if (d && d->plugged && !h->nobody_after_reset && !(*sc & 8)) {
             h->addressing = d;
             xhc_reset_device(d);
             *sc = (*sc & ~0x3c00u) | 2 | (uint32_t)d->speed << 10;
@@ -783,9 +784,9 @@ static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
             xhc_silence(h, d);
     }
     *sc &= ~(value & 0x00fe0000);
-    assert_false((value & 0x200) && (*sc & 8)); /* not into a short circuit */
+    assert_false((value & 0x200) && (*sc & 0x208) == 8); /* not into a short circuit */
     bool goes_on = (value & 0x200) && !(*sc & 0x200);
-    *sc = (*sc & ~0x200u) | (value & 0x200);
+    *sc = (*sc & ~0x200u) | (value & 0x200) | (h->no_power_switches ? 0x200 : 0);
     if (goes_on && d && d->plugged && !(*sc & 1)) {
         *sc |= 1;
         xhc_port_change(h, port, 0x20000);
@@ -1062,13 +1063,15 @@ static inline void xhc_over_current(struct xhc *h, struct xhc_device *d, bool fl
         *sc &= ~0x703u;
         d->hub->powered[d->port] = false;
     } else if (flows) {
-        *sc &= ~0x3e03u;
+        *sc &= h->no_power_switches ? ~2u : ~0x3e03u;
     }
     if (d->hub) {
         *sc |= 0x80000 | (flows ? 0x10000u : 0);
         xhc_hub_changed(h, d->hub);
     } else {
-        xhc_port_change(h, d->port, 0x00100000 | (flows ? 0x20000u : 0));
+        xhc_port_change(h, d->port, 0x00100000 | (!flows                ? 0
+                                                  : h->no_power_switches ? 0x40000u
+                                                                         : 0x20000u));
     }
 }
 

@@ -82,15 +82,16 @@ static void test_ports_that_are_disabled_by_noise(void **state)
 static void test_over_current(void **state)
 {
     (void)state;
-    for (unsigned behind = 0; behind < 2; behind++) {
+    for (unsigned i = 0; i < 3; i++) {
         struct xhc_device outer = hub(XHC_HIGH, 4), k = keyboard(XHC_LOW);
         setup(NULL);
+        h.no_power_switches = i == 2;
         xhc_plug(&h, &outer, NULL, 3);
-        xhc_plug(&h, &k, behind ? &outer : NULL, 2);
+        xhc_plug(&h, &k, i == 1 ? &outer : NULL, 2);
         assert_null(start());
         run_ms(3000);
         assert_int_equal(xhci_keyboards(&x), 1);
-        for (unsigned i = 0; i < 5; i++) {
+        for (unsigned times = 0; times < 5; times++) {
             xhc_over_current(&h, &k, true);
             run_ms(2000);
             assert_int_equal(xhci_keyboards(&x), 0);
