@@ -34,6 +34,12 @@ struct fixture {
 static struct {
     struct fixture *fixture;
     uint64_t most_bytes;      /* of one piece of memory */
+    unsigned fails_at;        /* the piece that is not to be had; 0: none */
+    unsigned pieces;          /* of firmware's map */
+    unsigned maps_until_broken;
+    UINTN cores;
+    UINTN mute;               /* a core that firmware cannot say anything of */
+    unsigned clears;
     unsigned pages_held;
     const char *refusal;      /* of kept_check */
     unsigned runs, joined;
@@ -93,7 +99,7 @@ static EFI_STATUS EFIAPI allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE t
 {
     (void)how;
     (void)type;
-    if (pages * 4096 > fake.most_bytes)
+    if (pages * 4096 > fake.most_bytes || (fake.fails_at && --fake.fails_at == 0))
         return EFI_OUT_OF_RESOURCES;
     void *memory = aligned_alloc(4096, pages * 4096);
     assert_non_null(memory);
@@ -115,13 +121,18 @@ static EFI_STATUS EFIAPI get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map
     *key = 1;
     *version = 1;
     *stride = sizeof(*map);
-    if (!map || *bytes < sizeof(*map)) {
-        *bytes = sizeof(*map);
+    UINTN needed = fake.pieces * sizeof(*map);
+    if (fake.maps_until_broken && --fake.maps_until_broken == 0)
+        return EFI_DEVICE_ERROR;
+    bool small = !map || *bytes < needed;
+    *bytes = needed;
+    if (small)
         return EFI_BUFFER_TOO_SMALL;
-    }
-    *bytes = sizeof(*map);
-    *map = (EFI_MEMORY_DESCRIPTOR){ .Type = EfiConventionalMemory, .PhysicalStart = 0x100000,
-                                    .NumberOfPages = 0x1000, .Attribute = EFI_MEMORY_WB };
+    for (unsigned i = 0; i < fake.pieces; i++)
+        map[i] = (EFI_MEMORY_DESCRIPTOR){
+            .Type = i % 2 ? EfiReservedMemoryType : EfiConventionalMemory,
+            .PhysicalStart = 0x100000 + i * (uint64_t)0x1000000,
+            .NumberOfPages = 0x1000, .Attribute = EFI_MEMORY_WB };
     return EFI_SUCCESS;
 }
 
@@ -188,19 +199,22 @@ static EFI_STATUS EFIAPI output(SIMPLE_TEXT_OUTPUT_INTERFACE *self, CHAR16 *text
 static EFI_STATUS EFIAPI clear_screen(SIMPLE_TEXT_OUTPUT_INTERFACE *self)
 {
     (void)self;
+    fake.clears++;
     return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI get_number(struct mp_services *self, UINTN *all, UINTN *enabled)
 {
     (void)self;
-    *all = *enabled = CORES;
+    *all = *enabled = fake.cores;
     return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI get_info(struct mp_services *self, UINTN number, struct mp_processor *info)
 {
     (void)self;
+    if (number == fake.mute)
+        return EFI_DEVICE_ERROR;
     info->processor_id = 0x10 + number;
     info->status = (number == fake.disabled ? 0 : MP_PROCESSOR_ENABLED) |
                    (number == 1 ? MP_PROCESSOR_IS_BSP : 0);
@@ -239,7 +253,10 @@ static int set_up(void **state)
     memset(&fake, 0, sizeof(fake));
     fake.fixture = f;
     fake.most_bytes = UINT64_MAX;
-    fake.disabled = CORES;
+    fake.disabled = UINT32_MAX;
+    fake.mute = UINT32_MAX;
+    fake.cores = CORES;
+    fake.pieces = 1;
     f->services.HandleProtocol = fake_handle_protocol;
     f->services.AllocatePages = allocate_pages;
     f->services.FreePages = free_pages;
@@ -403,6 +420,67 @@ static void test_refusals(void **state)
     assert_int_equal(fake.runs, 0);
 }
 
+/* Whatever piece of memory is not there, at whatever step the map cannot be read: it is said, nothing
+ * runs, and nothing is kept. */
+static void test_every_step_may_fail(void **state)
+{
+    struct fixture *f = *state;
+    unsigned refused = 0;
+    for (unsigned i = 1; i < 40; i++) {
+        fake.fails_at = i <= 32 ? i : 0;
+        fake.maps_until_broken = i > 32 ? i - 32 : 0;
+        fake.runs = 0;
+        f->boot.reason[0] = 0;
+        bool ran = boot_keep_run(&f->boot);
+        assert_int_equal(fake.runs, ran);
+        assert_int_equal(f->boot.reason[0] != 0, !ran);
+        refused += !ran;
+        boot_free_beyond(&f->boot, 0);
+        assert_int_equal(fake.pages_held, 0);
+        f->boot.info = &f->info;
+        f->info.memory_count = 0;
+    }
+    assert_in_range(refused, 5, 39);
+}
+
+/* A map of so many pieces that ours cannot be told apart in it any more. */
+static void test_a_map_of_too_many_pieces(void **state)
+{
+    struct fixture *f = *state;
+    fake.pieces = BOOT_INFO_MAX_MEMORY;
+    assert_false(boot_keep_run(&f->boot));
+    assert_non_null(strstr(f->boot.reason, "too many pieces"));
+    assert_int_equal(fake.runs, 0);
+}
+
+/* More cores than there is room for, and one of which firmware says nothing. */
+static void test_more_cores_than_there_is_room_for(void **state)
+{
+    struct fixture *f = *state;
+    unsigned most = HV_ARRAY_COUNT(f->info.apic_ids);
+    fake.cores = most + 100;
+    fake.mute = 5;
+    assert_true(boot_keep_run(&f->boot));
+    assert_int_equal(f->info.cpu_count_hint, most);
+    assert_int_equal(fake.joined, most - 1);
+    for (unsigned i = 1; i < most; i++)
+        assert_int_not_equal(f->info.apic_ids[i], 0x15);
+    assert_int_equal(fake.events_open, 0);
+}
+
+/* On a serial line firmware's text stays where it is. */
+static void test_the_screen_is_cleared_where_there_is_one(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(boot_keep_run(&f->boot));
+    assert_int_equal(fake.clears, 1);
+    boot_free_beyond(&f->boot, 0);
+    f->boot.info = &f->info;
+    f->info.config.console = CONFIG_CONSOLE_SERIAL;
+    assert_true(boot_keep_run(&f->boot));
+    assert_int_equal(fake.clears, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -416,6 +494,10 @@ int main(void)
         TEST(test_cores_that_firmware_does_not_have_back),
         TEST(test_a_volume_that_is_gone),
         TEST(test_refusals),
+        TEST(test_every_step_may_fail),
+        TEST(test_a_map_of_too_many_pieces),
+        TEST(test_more_cores_than_there_is_room_for),
+        TEST(test_the_screen_is_cleared_where_there_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
