@@ -197,6 +197,8 @@ enum hv_err vmx_record(struct vmx_vcpu *v, unsigned what)
                                                             : after_both;
     if (what)
         vmx_add_observer(v, &recorder->observer);
+    /* An exit whose handler switches it on ends as if it had begun here. */
+    recorder->begin_tsc = rdtsc();
     return HV_OK;
 }
 
