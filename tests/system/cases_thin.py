@@ -110,7 +110,8 @@ TESTS = [
                  r"^hidden bytes +0x[0-9a-f]+", r"^TRACE-END thin 0", r"^0 +WRMSR ",
                  r"^core 0 is out of VMX operation", r"thin mode is not here", r"^Linux debian "],
          # No exit takes 100,000 ticks, also not the one that switches recording on again.
-         reject=[r"^FAIL ", r"^0 +[A-Z_]+ +\d+ +\d+ +\d{6,}$", r"PANIC|Kernel panic|Oops|\] (BUG|WARNING): "]),
+         reject=[r"^FAIL ", r"^0 +[A-Z_]+ +\d+ +\d+ +\d{6,}$",
+                 r"PANIC|Kernel panic|Oops|\] (BUG|WARNING): "]),
     # Hypercalls, and unusual accesses to the port of the hot key, by a program of firmware's; then a
     # second one inside finds no VT-x, and leaves the first alone.
     Test("thin-shell-second-inside", THIN + "hot-key = serial\nboot = \\thin-call.efi\n", cpus=1,
