@@ -46,6 +46,7 @@ enum behaviour {
     AT_FIRST_STARTUP,
     AT_SECOND_STARTUP,
     AT_SECOND_ATTEMPT, /* system management held it at the first */
+    STOPPED_BY_INIT,   /* the same, and the second INIT meets it on the first stack */
 };
 
 struct fake_core {
@@ -54,6 +55,8 @@ struct fake_core {
     int64_t tsc_off;
     unsigned inits, startups;
 };
+
+extern uint32_t smp_first_stack_lock;
 
 static struct fake_core machine[MOST];
 static struct percpu blocks[MOST];
@@ -112,9 +115,11 @@ static void startup(struct fake_core *core)
 {
     core->startups++;
     assert_true(core->inits > 0);
+    if (smp_first_stack_lock) /* who holds it will not give it back */
+        return;
     if ((core->behaviour == AT_FIRST_STARTUP && core->startups == 1) ||
         (core->behaviour == AT_SECOND_STARTUP && core->startups == 2) ||
-        (core->behaviour == AT_SECOND_ATTEMPT && core->inits == 2))
+        (core->behaviour >= AT_SECOND_ATTEMPT && core->inits == 2))
         come(core);
 }
 
@@ -128,8 +133,9 @@ static struct fake_core *core_with(uint32_t id)
 
 void host_apic_send_init(uint32_t apic_id)
 {
-    if (core_with(apic_id))
-        core_with(apic_id)->inits++;
+    struct fake_core *core = core_with(apic_id);
+    if (core && ++core->inits == 2 && core->behaviour == STOPPED_BY_INIT)
+        smp_first_stack_lock = 1;
 }
 
 void host_apic_send_startup(uint32_t apic_id, uint32_t page_address)
@@ -315,6 +321,17 @@ static void test_a_core_that_needs_a_second_attempt(void **state)
     assert_true(said("core 1 (APIC id 1): started at the second attempt"));
 }
 
+static void test_a_core_that_init_stops_on_the_first_stack(void **state)
+{
+    (void)state;
+    add(1, STOPPED_BY_INIT);
+    add(2, AT_FIRST_STARTUP);
+    assert_true(smp_start(&info));
+    assert_int_equal(blocks[1].state, CORE_ONLINE);
+    assert_int_equal(blocks[2].state, CORE_ONLINE);
+    assert_int_equal(smp_first_stack_lock, 0);
+}
+
 /* It is left out, the others are started; should it come after all, nobody gives it a stack. */
 static void test_a_core_that_never_answers(void **state)
 {
@@ -432,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_cores_that_come),
         TEST(test_a_core_that_needs_a_second_attempt),
+        TEST(test_a_core_that_init_stops_on_the_first_stack),
         TEST(test_a_core_that_never_answers),
         TEST(test_a_core_that_is_not_there),
         TEST(test_time_stamp_counters_that_differ),

@@ -29,6 +29,7 @@
 #define ANSWER_MS 200
 #define ATTEMPTS 2
 #define FIRST_STACK_BYTES 4096
+#define FIRST_STACK_US 1000     /* a core needs it for a few microseconds */
 #define BROADCAST_DEFAULT_CORES 32 /* room where nobody says how many cores there are */
 
 /* What smp_start.asm offers. */
@@ -192,12 +193,24 @@ static void check_tsc(const struct percpu *cpu, uint64_t before, uint64_t after)
                 (unsigned long long)(cpu->start_tsc - after));
 }
 
+/* INIT may have stopped a core while it held the stack that all use first. One that was given up, and
+ * comes just now, gives it back. */
+static void free_first_stack(void)
+{
+    uint64_t deadline = rdtsc() + tsc_from_us(FIRST_STACK_US);
+
+    while (__atomic_load_n(&smp_first_stack_lock, __ATOMIC_ACQUIRE) && rdtsc() < deadline)
+        cpu_pause();
+    __atomic_store_n(&smp_first_stack_lock, 0, __ATOMIC_RELEASE);
+}
+
 static bool try_core(struct percpu *cpu, uint32_t start_page)
 {
     uint64_t before = rdtsc_ordered();
 
     host_apic_send_init(cpu->apic_id);
     tsc_delay_us(INIT_DELAY_US);
+    free_first_stack();
     host_apic_send_startup(cpu->apic_id, start_page);
     if (!answered_within(cpu, SECOND_STARTUP_US)) {
         host_apic_send_startup(cpu->apic_id, start_page);
@@ -214,8 +227,6 @@ static void start_core(struct percpu *cpu, uint32_t start_page)
         /* No INIT for a core that has come after all, a moment after its time. */
         if (attempt && !change_state(cpu, CORE_STARTING, CORE_ABSENT))
             break;
-        /* An INIT may stop the core of the last attempt while it holds this. */
-        __atomic_store_n(&smp_first_stack_lock, 0, __ATOMIC_RELEASE);
         __atomic_store_n(&cpu->state, CORE_STARTING, __ATOMIC_RELEASE);
         if (try_core(cpu, start_page)) {
             hv_info("core %u (APIC id %u): started%s", cpu->index, cpu->apic_id,
