@@ -11,9 +11,11 @@
 #include "x86/cpuid.h"
 #include "x86/insn.h"
 #include "x86/panic.h"
+#include "x86/percpu.h"
 #include "x86/power_plan.h"
 #include "x86/trap.h"
 #include "x86/tsc.h"
+#include "x86/vmx_core.h"
 
 #define PM1_SCI_EN (1u << 0)
 #define PM1_SLP_TYP_SHIFT 10
@@ -99,6 +101,9 @@ void arch_reset(void)
     struct power_step steps[POWER_MOST_STEPS];
     const struct x86_table_register nothing = { 0, 0 };
 
+    cli();
+    this_cpu()->on_nmi = NULL;
+    vmx_core_disable(); /* the keyboard controller and a shutdown end in INIT, which VMX holds back */
     do_steps(steps, power_reset_plan(acpi_host(), steps));
     lidt(&nothing); /* an exception that cannot be delivered, thrice: shutdown, which resets */
     int3();
