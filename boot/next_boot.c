@@ -21,7 +21,8 @@ static size_t path_bytes(const EFI_DEVICE_PATH *path)
     for (;;) {
         const EFI_DEVICE_PATH *node = (const EFI_DEVICE_PATH *)at;
         size_t bytes = node->Length[0] | (size_t)node->Length[1] << 8;
-        if (node->Type == END_DEVICE_PATH_TYPE || bytes < sizeof(*node))
+        /* EFI 1.10 ended paths in 0FFH. */
+        if ((node->Type & 0x7f) == END_DEVICE_PATH_TYPE || bytes < sizeof(*node))
             return (size_t)(at - (const uint8_t *)path);
         at += bytes;
     }
