@@ -25,6 +25,18 @@
 #define HIDDEN_1_ECX \
     (CPUID_1_ECX_VMX | CPUID_1_ECX_SMX | CPUID_1_ECX_DTES64 | CPUID_1_ECX_DS_CPL)
 
+/* AESKLE says whether CR4.KL is set and there is a key: the second half only the processor knows. */
+static struct cpuid_regs cpuid_key_locker(uint64_t cr4, uint32_t subleaf)
+{
+    uint64_t own = read_cr4();
+    struct cpuid_regs regs;
+
+    write_cr4(own | (cr4 & CR4_KL));
+    regs = cpuid(CPUID_LEAF_KEY_LOCKER, subleaf);
+    write_cr4(own);
+    return regs;
+}
+
 static struct cpuid_regs change_leaf(struct cpuid_regs regs, uint32_t leaf, uint32_t subleaf)
 {
     uint64_t cr4 = vmcs_read(VMCS_GUEST_CR4);
@@ -44,6 +56,8 @@ static struct cpuid_regs change_leaf(struct cpuid_regs regs, uint32_t leaf, uint
         regs.edx &= ~CPUID_7_1_EDX_USER_MSR;
     } else if (leaf == CPUID_LEAF_PMU_V2 && subleaf == 0) {
         regs.eax &= ~CPUID_23_EAX_PEBS;
+    } else if (leaf == CPUID_LEAF_KEY_LOCKER) {
+        regs = cpuid_key_locker(cr4, subleaf);
     } else if (leaf == CPUID_LEAF_PT) {
         regs = (struct cpuid_regs){ 0 };
     }

@@ -140,7 +140,7 @@ bool thin_off(struct vmx_vcpu *v);
 static inline bool thin_changes_leaf(uint32_t leaf)
 {
     return leaf == CPUID_LEAF_FEATURES || leaf == CPUID_LEAF_EXTENDED_FEATURES ||
-           leaf == CPUID_LEAF_PT || leaf == CPUID_LEAF_PMU_V2;
+           leaf == CPUID_LEAF_PT || leaf == CPUID_LEAF_KEY_LOCKER || leaf == CPUID_LEAF_PMU_V2;
 }
 
 extern unsigned (*const thin_handlers[VMEXIT_COUNT])(struct vmx_vcpu *v);
