@@ -3,8 +3,9 @@
  * has next.
  *
  * A path is looked for on the volume that Trapline was started from, then on every other one that
- * firmware can read. Without a path the application returns with an error, which makes the boot
- * manager try its next entry: it knows forms of device paths that nobody else can follow.
+ * firmware can read, and at last on those that it can read once all its drivers have been asked.
+ * Without a path the application returns with an error, which makes the boot manager try its next
+ * entry: it knows forms of device paths that nobody else can follow.
  * No lock: one core runs.
  * UEFI specification, "EFI_BOOT_SERVICES.LoadImage()", "Media Device Path", "Boot Manager".
  */
@@ -96,6 +97,20 @@ static EFI_STATUS load_from_any(struct boot *boot, const CHAR16 *file, EFI_HANDL
     return status;
 }
 
+/* A firmware that starts fast gives drivers only to what it starts from: then the machine's own disk
+ * is no volume yet. Takes seconds, on some machines many. */
+static void connect_everything(struct boot *boot)
+{
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+
+    if (EFI_ERROR(boot->services->LocateHandleBuffer(AllHandles, NULL, NULL, &count, &handles)))
+        return;
+    for (UINTN i = 0; i < count; i++)
+        boot->services->ConnectController(handles[i], NULL, NULL, TRUE);
+    boot->services->FreePool(handles);
+}
+
 static EFI_STATUS load(struct boot *boot, EFI_HANDLE *image)
 {
     EFI_GUID guid = LOADED_IMAGE_PROTOCOL;
@@ -107,7 +122,12 @@ static EFI_STATUS load(struct boot *boot, EFI_HANDLE *image)
         return EFI_INVALID_PARAMETER;
     if (!EFI_ERROR(boot->services->HandleProtocol(boot->image, &guid, (void **)&self)))
         status = load_from(boot, self->DeviceHandle, file, image);
-    return may_be_elsewhere(status) ? load_from_any(boot, file, image) : status;
+    if (may_be_elsewhere(status))
+        status = load_from_any(boot, file, image);
+    if (!may_be_elsewhere(status))
+        return status;
+    connect_everything(boot);
+    return load_from_any(boot, file, image);
 }
 
 /* The options stay allocated: the program may look at them as long as it runs. */

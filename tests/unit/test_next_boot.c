@@ -26,7 +26,8 @@ static struct {
     struct volume volumes[VOLUMES]; /* Trapline was started from the first */
     EFI_LOADED_IMAGE self, started;
     uint8_t path[128];              /* of the last LoadImage */
-    unsigned loads, starts, unloads, lists_out;
+    unsigned loads, starts, unloads, lists_out, connected;
+    unsigned visible;               /* volumes, before everything has been connected */
     EFI_STATUS start;
 } firmware;
 static struct boot boot;
@@ -46,15 +47,25 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, VOID
 static EFI_STATUS EFIAPI locate_handles(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid, VOID *key,
                                         UINTN *count, EFI_HANDLE **handles)
 {
-    (void)how;
-    (void)guid;
     (void)key;
+    assert_true(how == ByProtocol ? guid != NULL : how == AllHandles && !guid);
+    *count = how == AllHandles || firmware.connected ? VOLUMES : firmware.visible;
     *handles = calloc(VOLUMES, sizeof(EFI_HANDLE));
-    for (unsigned i = 0; i < VOLUMES; i++)
+    for (unsigned i = 0; i < *count; i++)
         (*handles)[i] = &firmware.volumes[i];
-    *count = VOLUMES;
     firmware.lists_out++;
     return EFI_SUCCESS;
+}
+
+/* Whatever a driver says, the next handle may have one. */
+static EFI_STATUS EFIAPI connect_controller(EFI_HANDLE handle, EFI_HANDLE *drivers,
+                                            EFI_DEVICE_PATH *rest, BOOLEAN recursive)
+{
+    assert_ptr_equal(handle, &firmware.volumes[firmware.connected++]);
+    assert_null(drivers);
+    assert_null(rest);
+    assert_true(recursive);
+    return EFI_NOT_FOUND;
 }
 
 static EFI_STATUS EFIAPI free_pool(VOID *memory)
@@ -128,6 +139,7 @@ static int set_up(void **state)
     memset(&info, 0, sizeof(info));
     firmware.services.HandleProtocol = handle_protocol;
     firmware.services.LocateHandleBuffer = locate_handles;
+    firmware.services.ConnectController = connect_controller;
     firmware.services.FreePool = free_pool;
     firmware.services.LoadImage = load_image;
     firmware.services.StartImage = start_image;
@@ -135,6 +147,7 @@ static int set_up(void **state)
     firmware.services.AllocatePages = allocate_pages;
     firmware.services.FreePages = free_pages;
     firmware.self.DeviceHandle = &firmware.volumes[0];
+    firmware.visible = VOLUMES;
     for (unsigned i = 0; i < VOLUMES; i++) {
         const uint8_t path[] = { HARD_DISK_NODE, 0x7f, 0xff, 4, 0 };
         memcpy(firmware.volumes[i].path, path, sizeof(path));
@@ -200,13 +213,27 @@ static void test_on_another_volume(void **state)
     assert_int_equal(firmware.starts, 1);
     check_path(2);
     assert_int_equal(firmware.started.LoadOptionsSize, 0);
+    assert_int_equal(firmware.connected, 0);
+}
+
+/* A fast start has connected the stick and nothing else: the machine's own disk comes on demand. */
+static void test_on_a_disk_that_is_not_connected(void **state)
+{
+    (void)state;
+    firmware.visible = 1;
+    firmware.volumes[2].load = EFI_SUCCESS;
+    (void)boot_next(&boot);
+    assert_int_equal(firmware.starts, 1);
+    assert_int_equal(firmware.connected, VOLUMES);
+    check_path(2);
 }
 
 static void test_nowhere(void **state)
 {
     (void)state;
     assert_int_equal(boot_next(&boot), EFI_NOT_FOUND);
-    assert_int_equal(firmware.loads, 1 + VOLUMES);
+    assert_int_equal(firmware.loads, 1 + 2 * VOLUMES);
+    assert_int_equal(firmware.connected, VOLUMES);
     info.config.boot[0] = 0;
     assert_int_equal(boot_next(&boot), EFI_NOT_STARTED);
     assert_int_equal(firmware.starts, 0);
@@ -223,6 +250,7 @@ static void test_forbidden(void **state)
     firmware.volumes[0].load = EFI_ACCESS_DENIED;
     assert_int_equal(boot_next(&boot), EFI_ACCESS_DENIED);
     assert_int_equal(firmware.starts, 0);
+    assert_int_equal(firmware.connected, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -233,6 +261,7 @@ int main(void)
         TEST(test_on_our_own_volume),
         TEST(test_an_older_end_of_a_path),
         TEST(test_on_another_volume),
+        TEST(test_on_a_disk_that_is_not_connected),
         TEST(test_nowhere),
         TEST(test_forbidden),
     };
