@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "boot/mp_services.h"
 #include "boot/uefi.h"
 
 #define MOST_HANDLES 4
@@ -33,6 +34,12 @@ static struct {
     struct output console; /* what the handle of the console's output has */
     struct output outputs[MOST_HANDLES];
     unsigned count, lists_out;
+    struct mp_services mp;
+    unsigned processors;   /* 0: there are no MP services */
+    unsigned boot_core;    /* its number */
+    unsigned disabled;     /* likewise */
+    unsigned unknown;      /* firmware can't tell of this one */
+    EFI_TIME now;          /* of year 0: the clock fails */
 } firmware;
 static struct boot boot;
 static struct boot_info info;
@@ -81,10 +88,36 @@ static EFI_STATUS EFIAPI free_pool(VOID *memory)
 
 static EFI_STATUS EFIAPI locate_protocol(EFI_GUID *guid, VOID *key, VOID **interface)
 {
-    (void)guid;
+    const EFI_GUID mp = MP_SERVICES_GUID;
     (void)key;
-    *interface = NULL;
-    return EFI_NOT_FOUND;
+    *interface = firmware.processors && memcmp(guid, &mp, sizeof(mp)) == 0 ? &firmware.mp : NULL;
+    return *interface ? EFI_SUCCESS : EFI_NOT_FOUND;
+}
+
+static EFI_STATUS EFIAPI get_number(struct mp_services *self, UINTN *all, UINTN *enabled)
+{
+    (void)self;
+    *all = firmware.processors;
+    *enabled = firmware.processors - (firmware.disabled < firmware.processors);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI get_info(struct mp_services *self, UINTN number, struct mp_processor *told)
+{
+    (void)self;
+    if (number == firmware.unknown)
+        return EFI_DEVICE_ERROR;
+    told->processor_id = 0x100 + number;
+    told->status = (number == firmware.disabled ? 0 : MP_PROCESSOR_ENABLED) |
+                   (number == firmware.boot_core ? MP_PROCESSOR_IS_BSP : 0);
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI who_am_i(struct mp_services *self, UINTN *number)
+{
+    (void)self;
+    *number = firmware.boot_core;
+    return EFI_SUCCESS;
 }
 
 static EFI_STATUS EFIAPI stall(UINTN us)
@@ -95,9 +128,9 @@ static EFI_STATUS EFIAPI stall(UINTN us)
 
 static EFI_STATUS EFIAPI get_time(EFI_TIME *now, EFI_TIME_CAPABILITIES *capabilities)
 {
-    (void)now;
     (void)capabilities;
-    return EFI_DEVICE_ERROR;
+    *now = firmware.now;
+    return firmware.now.Year ? EFI_SUCCESS : EFI_DEVICE_ERROR;
 }
 
 /* 1920 x 1080 with lines of 2048 pixels. */
@@ -133,6 +166,9 @@ static int set_up(void **state)
     firmware.services.FreePool = free_pool;
     firmware.services.Stall = stall;
     firmware.runtime.GetTime = get_time;
+    firmware.mp = (struct mp_services){ .get_number = get_number, .get_info = get_info,
+                                        .who_am_i = who_am_i };
+    firmware.disabled = firmware.unknown = UINT32_MAX;
     firmware.system.RuntimeServices = &firmware.runtime;
     firmware.system.ConsoleOutHandle = &firmware.console;
     boot = (struct boot){ .system = &firmware.system, .services = &firmware.services,
@@ -160,6 +196,9 @@ static void test_the_consoles_own_screen(void **state)
     assert_int_equal(info.framebuffer.pitch_bytes, 8192);
     assert_int_equal(info.framebuffer.bytes, 8192 * 1080);
     assert_int_equal(info.framebuffer.format, BOOT_PIXEL_BGRX);
+    firmware.console.info.PixelFormat = PixelRedGreenBlueReserved8BitPerColor;
+    assert_int_equal(frame_found(), HIGH_FRAME);
+    assert_int_equal(info.framebuffer.format, BOOT_PIXEL_RGBX);
 }
 
 /* A splitter in front of two cards can copy, and has no memory of its own. */
@@ -199,6 +238,8 @@ static void test_masks(void **state)
     screen->info.PixelInformation =
         (EFI_PIXEL_BITMASK){ 0x3ff00000, 0xffc00, 0x3ff, 0xc0000000 };
     assert_int_equal(frame_found(), 0);
+    screen->info.PixelInformation = (EFI_PIXEL_BITMASK){ 0xff000000, 0xff00, 0xff0000, 0xff };
+    assert_int_equal(frame_found(), 0);
     screen->info.PixelInformation = (EFI_PIXEL_BITMASK){ 0xf800, 0x7e0, 0x1f, 0 };
     assert_int_equal(frame_found(), 0);
     /* Three bytes a pixel: the buffer is too small for four. */
@@ -226,6 +267,47 @@ static void test_modes_that_can_not_be(void **state)
     assert_int_equal(frame_found(), 0);
     screen->gop.Mode = NULL;
     assert_int_equal(frame_found(), 0);
+}
+
+static void test_processors(void **state)
+{
+    (void)state;
+    frame_found();
+    assert_int_equal(info.cpu_count_hint, 0);
+    assert_false(info.apic_ids_valid);
+    firmware.processors = 4;
+    firmware.boot_core = 2;
+    firmware.disabled = 1;
+    frame_found();
+    assert_int_equal(info.cpu_count_hint, 3);
+    assert_true(info.apic_ids_valid);
+    assert_int_equal(info.apic_ids[0], 0x102); /* the boot core first */
+    assert_int_equal(info.apic_ids[1], 0x100);
+    assert_int_equal(info.apic_ids[2], 0x103);
+    firmware.unknown = 3;
+    frame_found();
+    assert_int_equal(info.cpu_count_hint, 3);
+    assert_false(info.apic_ids_valid);
+    firmware.unknown = UINT32_MAX;
+    firmware.processors = 300; /* more than there is room for */
+    frame_found();
+    assert_int_equal(info.cpu_count_hint, 299);
+    assert_false(info.apic_ids_valid);
+}
+
+static void test_the_clock(void **state)
+{
+    (void)state;
+    frame_found();
+    assert_int_equal(info.epoch_seconds, 0);
+    firmware.now = (EFI_TIME){ .Year = 2026, .Month = 11, .Day = 20, .Hour = 16,
+                               .TimeZone = EFI_UNSPECIFIED_TIMEZONE };
+    frame_found();
+    assert_int_equal(info.epoch_seconds, 1795190400);
+    assert_true(info.epoch_tsc != 0);
+    firmware.now.Month = 13;
+    frame_found();
+    assert_int_equal(info.epoch_seconds, 0);
 }
 
 /* The first 20 bytes sum to 0; the newer table counts before the older one. */
@@ -265,6 +347,8 @@ int main(void)
         TEST(test_masks),
         TEST(test_modes_that_can_not_be),
         TEST(test_the_root_of_acpi),
+        TEST(test_processors),
+        TEST(test_the_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,8 @@ static struct {
     uint8_t path[128];              /* of the last LoadImage */
     unsigned loads, starts, unloads, lists_out, connected;
     unsigned visible;               /* volumes, before everything has been connected */
+    bool no_list, no_image, no_path; /* what firmware does not have */
+    unsigned pages_left;
     EFI_STATUS start;
 } firmware;
 static struct boot boot;
@@ -37,6 +39,10 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, EFI_GUID *guid, VOID
 {
     EFI_GUID path = DEVICE_PATH_PROTOCOL, image = LOADED_IMAGE_PROTOCOL;
     *interface = NULL;
+    if (firmware.no_image && memcmp(guid, &image, sizeof(image)) == 0)
+        return EFI_UNSUPPORTED;
+    if (firmware.no_path && memcmp(guid, &path, sizeof(path)) == 0)
+        return EFI_UNSUPPORTED;
     if (memcmp(guid, &image, sizeof(image)) == 0)
         *interface = handle == &firmware ? (void *)&firmware.self : &firmware.started;
     else if (memcmp(guid, &path, sizeof(path)) == 0)
@@ -49,6 +55,8 @@ static EFI_STATUS EFIAPI locate_handles(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *gu
 {
     (void)key;
     assert_true(how == ByProtocol ? guid != NULL : how == AllHandles && !guid);
+    if (firmware.no_list)
+        return EFI_NOT_FOUND;
     *count = how == AllHandles || firmware.connected ? VOLUMES : firmware.visible;
     *handles = calloc(VOLUMES, sizeof(EFI_HANDLE));
     for (unsigned i = 0; i < *count; i++)
@@ -121,6 +129,8 @@ static EFI_STATUS EFIAPI allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE t
 {
     (void)how;
     (void)type;
+    if (pages > firmware.pages_left)
+        return EFI_OUT_OF_RESOURCES;
     *start = (uint64_t)aligned_alloc(4096, pages * 4096);
     return EFI_SUCCESS;
 }
@@ -146,6 +156,7 @@ static int set_up(void **state)
     firmware.services.UnloadImage = unload_image;
     firmware.services.AllocatePages = allocate_pages;
     firmware.services.FreePages = free_pages;
+    firmware.pages_left = 100;
     firmware.self.DeviceHandle = &firmware.volumes[0];
     firmware.visible = VOLUMES;
     for (unsigned i = 0; i < VOLUMES; i++) {
@@ -253,6 +264,39 @@ static void test_forbidden(void **state)
     assert_int_equal(firmware.connected, 0);
 }
 
+static void test_what_firmware_lacks(void **state)
+{
+    (void)state;
+    firmware.no_list = true;
+    assert_int_equal(boot_next(&boot), EFI_NOT_FOUND);
+    firmware.no_list = false;
+    firmware.no_path = true;
+    assert_int_equal(boot_next(&boot), EFI_UNSUPPORTED);
+    firmware.no_path = false;
+    firmware.connected = 0;
+    firmware.no_image = true; /* then it is looked for everywhere, and gets no options */
+    memcpy(info.config.boot_options, "a", 2);
+    firmware.volumes[1].load = EFI_SUCCESS;
+    assert_int_equal(boot_next(&boot), EFI_NOT_STARTED);
+    assert_int_equal(firmware.starts, 1);
+    assert_int_equal(firmware.started.LoadOptionsSize, 0);
+    firmware.pages_left = firmware.connected = 0;
+    assert_int_equal(boot_next(&boot), EFI_OUT_OF_RESOURCES);
+    memcpy(info.config.boot, "\xff", 2); /* no name */
+    assert_int_equal(boot_next(&boot), EFI_INVALID_PARAMETER);
+}
+
+/* A node that says that it has no length would never end. */
+static void test_a_path_without_an_end(void **state)
+{
+    (void)state;
+    firmware.volumes[0].path[8] = 4;
+    firmware.volumes[0].path[10] = 3;
+    firmware.volumes[0].load = EFI_SUCCESS;
+    (void)boot_next(&boot);
+    check_path(0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -264,6 +308,8 @@ int main(void)
         TEST(test_on_a_disk_that_is_not_connected),
         TEST(test_nowhere),
         TEST(test_forbidden),
+        TEST(test_what_firmware_lacks),
+        TEST(test_a_path_without_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ static struct {
     uint64_t unreadable;     /* an address that firmware does not map */
     UINT32 type;             /* of its memory */
     uint64_t most_address;   /* that was asked for */
+    bool no_map, no_room;
 } machine;
 
 /* --- what remains.c calls --- */
@@ -56,6 +57,8 @@ static EFI_STATUS EFIAPI get_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN
                                  UINTN *stride, UINT32 *version)
 {
     UINTN room = *bytes;
+    if (machine.no_map)
+        return EFI_DEVICE_ERROR;
     *stride = *bytes = sizeof(*map);
     *key = *version = 1;
     if (!map || room < sizeof(*map))
@@ -70,6 +73,8 @@ static EFI_STATUS EFIAPI allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE t
                                         EFI_PHYSICAL_ADDRESS *start)
 {
     assert_int_equal(type, EfiLoaderData);
+    if (how == AllocateMaxAddress && machine.no_room)
+        return EFI_OUT_OF_RESOURCES;
     if (how == AllocateMaxAddress) { /* from the top, as firmware does */
         machine.most_address = *start;
         *start = ((*start + 1) & ~UINT64_C(0xfff)) - pages * 4096;
@@ -166,6 +171,21 @@ static void test_a_block_that_is_cut(void **state)
     assert_false(saved());
 }
 
+static void test_what_can_not_be_done(void **state)
+{
+    (void)state;
+    machine.no_room = true; /* it is left for the next start */
+    assert_false(saved());
+    machine.no_room = false;
+    machine.no_map = true;
+    assert_false(saved());
+    machine.no_map = false;
+    machine.volume.open_status = EFI_WRITE_PROTECTED; /* said once */
+    assert_false(saved());
+    machine.volume.open_status = EFI_SUCCESS;
+    assert_false(saved());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -175,6 +195,7 @@ int main(void)
         TEST(test_memory_that_is_in_use),
         TEST(test_memory_that_firmware_does_not_map),
         TEST(test_a_block_that_is_cut),
+        TEST(test_what_can_not_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

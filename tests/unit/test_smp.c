@@ -64,6 +64,9 @@ static unsigned machine_count, block_count, blocks_most, page_rights;
 static struct acpi_host acpi;
 static struct boot_info info;
 static unsigned followed;
+static bool kept;             /* firmware is */
+static unsigned kept_pages;   /* that there is memory for */
+static bool gate_is_open;
 static char log_text[8192];
 
 /* --- what smp.c calls --- */
@@ -214,12 +217,15 @@ uint32_t host_start_cr4(void)
 
 bool kept_is_on(void)
 {
-    return false;
+    return kept;
 }
 
 void kept_open_gate(bool open)
 {
-    (void)open;
+    gate_is_open = open;
+    for (unsigned i = 0; open && i < machine_count; i++)
+        if (machine[i].behaviour == AT_FIRST_STARTUP)
+            come(&machine[i]);
 }
 
 void kept_leave(void)
@@ -259,8 +265,10 @@ enum hv_err page_alloc_take(struct page_alloc *alloc, uint64_t pages, uint64_t a
     (void)pages;
     (void)align_pages;
     (void)flags;
-    (void)start;
-    return HV_ERR_NO_MEMORY;
+    if (kept_pages == 0)
+        return HV_ERR_NO_MEMORY;
+    start->v = 0x1000 * kept_pages--;
+    return HV_OK;
 }
 
 /* --- the tests --- */
@@ -277,6 +285,8 @@ static int set_up(void **state)
     block_count = 1;
     blocks[0] = (struct percpu){ .state = CORE_ONLINE };
     info.start_page = START_PAGE;
+    kept = gate_is_open = false;
+    kept_pages = MOST;
     return 0;
 }
 
@@ -442,6 +452,54 @@ static void test_firmware_knows_how_many(void **state)
     assert_int_equal(block_count, 1);
 }
 
+/* Firmware that is kept lends cores, which wait at a gate: no INIT for any of them. */
+static void lend(uint32_t id, enum behaviour behaviour)
+{
+    machine[machine_count++] = (struct fake_core){ .id = id, .behaviour = behaviour };
+    if (info.cpu_count_hint == 0)
+        info.apic_ids[info.cpu_count_hint++] = 0;
+    info.apic_ids[info.cpu_count_hint++] = id;
+    info.apic_ids_valid = kept = true;
+}
+
+static void test_lent_cores(void **state)
+{
+    (void)state;
+    lend(4, AT_FIRST_STARTUP);
+    lend(6, NEVER);
+    assert_false(smp_start(&info));
+    assert_false(gate_is_open);
+    assert_int_equal(blocks[1].state, CORE_ONLINE);
+    assert_non_null(blocks[1].kept);
+    assert_true(said("core 1 (APIC id 4): lent by firmware"));
+    assert_int_equal(blocks[2].state, CORE_SILENT);
+    assert_string_equal(blocks[2].failure, "did not come");
+    assert_int_equal(machine[0].inits + machine[1].inits, 0);
+    assert_null(smp_claim_block(6)); /* too late: firmware's again */
+}
+
+static void test_no_memory_for_the_state_of_a_lent_core(void **state)
+{
+    (void)state;
+    lend(4, AT_FIRST_STARTUP);
+    lend(6, AT_FIRST_STARTUP);
+    kept_pages = 1;
+    assert_false(smp_start(&info));
+    assert_int_equal(block_count, 2);
+    assert_int_equal(blocks[1].state, CORE_ONLINE);
+}
+
+static void test_waiting_until_they_are_ready(void **state)
+{
+    (void)state;
+    block_count = 4;
+    blocks[0].state = blocks[2].state = CORE_READY;
+    blocks[1] = (struct percpu){ .index = 1, .state = CORE_PARKED };
+    blocks[3] = (struct percpu){ .index = 3, .apic_id = 7, .state = CORE_ONLINE };
+    assert_int_equal(core_wait_ready(10), 2);
+    assert_true(said("APIC id 7): came up, and is not ready after"));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -458,6 +516,9 @@ int main(void)
         TEST(test_no_memory_for_a_core),
         TEST(test_nobody_knows_the_cores),
         TEST(test_firmware_knows_how_many),
+        TEST(test_lent_cores),
+        TEST(test_no_memory_for_the_state_of_a_lent_core),
+        TEST(test_waiting_until_they_are_ready),
     };
     void *page = mmap((void *)(uintptr_t)START_PAGE, 4096, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
