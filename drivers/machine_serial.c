@@ -66,8 +66,9 @@ static bool answers(const struct uart_place *place)
     return uart_host_probe(access, place);
 }
 
-/* A port that is the console already keeps its place, and takes firmware's rate. */
-static void start_firmware_port(const struct console_hardware *hardware)
+/* A port that is the console already keeps its place, and takes firmware's rate. Firmware that stays
+ * uses the port, so that its function is awake: its registers are left as they are. */
+static void start_firmware_port(const struct console_hardware *hardware, bool firmware_stays)
 {
     struct uart_place place = *hardware->firmware_port;
 
@@ -78,7 +79,7 @@ static void start_firmware_port(const struct console_hardware *hardware)
         }
         return;
     }
-    if (hardware->firmware_port_pci) {
+    if (hardware->firmware_port_pci && !firmware_stays) {
         (void)pci_wake(hardware->pci, *hardware->firmware_port_pci, &hv_machine_access);
         pci_enable(hardware->pci, *hardware->firmware_port_pci,
                    place.space == HV_SPACE_PORT ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
@@ -126,9 +127,10 @@ void console_find_serial(const struct boot_info *info, const struct console_hard
 {
     if (info->config.console == CONFIG_CONSOLE_SCREEN)
         return;
+    bool firmware_stays = info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE;
     if (hardware->firmware_port && !serial.has_firmware)
-        start_firmware_port(hardware);
-    if (info->config.on_exit == CONFIG_ON_EXIT_FIRMWARE)
+        start_firmware_port(hardware, firmware_stays);
+    if (firmware_stays)
         return; /* the search changes settings of cards that firmware has drivers for */
     if (!serial.has_legacy && !serial.has_firmware && !serial.has_card)
         pci_scan(hardware->pci, try_card, (void *)hardware);

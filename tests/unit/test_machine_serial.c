@@ -341,6 +341,15 @@ static void test_firmware_is_to_have_its_cards_back(void **state)
     console_find_serial(&info, &hardware);
     assert_int_equal(pci_reads, 0);
     assert_int_equal(backends, 0);
+    /* The one that it uses itself is used as it is. */
+    const struct uart_place place = { HV_SPACE_PORT, 1, 1, 0xc008, 0 };
+    hardware.firmware_port = &place;
+    hardware.firmware_port_pci = &card_at;
+    cards[4].command = PCI_COMMAND_IO;
+    console_find_serial(&info, &hardware);
+    assert_int_equal(backends, 1);
+    assert_int_equal(cards[4].command, PCI_COMMAND_IO);
+    assert_int_equal(pci_reads, 0);
 }
 
 /* "Base Class 07h": 16550 to 16950 compatible serial controllers; no modem, no parallel port, no older
