@@ -141,6 +141,21 @@ static struct pci_bar size_memory_bar(const struct hv_pci *pci, struct pci_addre
     return bar;
 }
 
+static bool is_wide(uint32_t low)
+{
+    return !(low & BAR_IO) && BAR_TYPE(low) == BAR_TYPE_64;
+}
+
+/* The upper half of the one before it, which would pass for an address of its own. */
+static bool is_upper_half(const struct hv_pci *pci, struct pci_address at, unsigned index)
+{
+    bool upper = false;
+
+    for (unsigned i = 0; i < index; i++)
+        upper = !upper && is_wide(pci->read(pci->ctx, at, REG_BAR0 + 4 * i));
+    return upper;
+}
+
 struct pci_bar pci_read_bar(const struct hv_pci *pci, const struct pci_function *function,
                             unsigned index)
 {
@@ -149,10 +164,10 @@ struct pci_bar pci_read_bar(const struct hv_pci *pci, const struct pci_function 
     struct pci_address at = function->at;
     unsigned offset = REG_BAR0 + 4 * index;
 
-    if (index >= PCI_BARS)
+    if (index >= PCI_BARS || is_upper_half(pci, at, index))
         return none;
     uint32_t low = pci->read(pci->ctx, at, offset);
-    bool wide = !(low & BAR_IO) && BAR_TYPE(low) == BAR_TYPE_64;
+    bool wide = is_wide(low);
     if (low == NOBODY || (wide && index + 1 == PCI_BARS))
         return none;
     uint32_t command = pci->read(pci->ctx, at, REG_COMMAND) & COMMAND_MASK;

@@ -203,6 +203,9 @@ static void test_bars(void **state)
     b = bar(f, 3);
     assert_int_equal(b.address, 0xfe000000);
     assert_int_equal(b.bytes, 0x1000);
+    f->space[6] = 0x00004000; /* its upper half is no address */
+    assert_int_equal(bar(f, 1).address, UINT64_C(0x4000febf0000));
+    assert_int_equal(bar(f, 2).bytes, 0);
     assert_int_equal(bar(f, 4).bytes, 0);
     assert_int_equal(bar(f, 5).bytes, 0);
     assert_int_equal(pci_read_bar(&pci, &(struct pci_function){ .at = f->at }, 6).bytes, 0);
