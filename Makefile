@@ -118,6 +118,8 @@ $(BUILD)/trapline.gz: $(BUILD)/trapline.so tools/pack-image
 UNPACK_OBJS := $(addprefix $(BUILD)/obj/,boot/unpack/main.o boot/unpack/inflate.o \
                  boot/unpack/branches.o boot/relocate.o boot/page_rights.o \
                  boot/unpack/string.o boot/unpack/payload.asm.o)
+# What is compiled, and how, stands here.
+$(OBJS) $(UNPACK_OBJS): Makefile
 symbol = 0x$$(nm $(BUILD)/trapline.so | awk '$$3 == "$(1)" { print $$1 }')
 
 $(BUILD)/obj/boot/unpack/payload.asm.o: boot/unpack/payload.asm $(BUILD)/trapline.gz
