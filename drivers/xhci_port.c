@@ -215,16 +215,10 @@ static void look_at_port(struct xhci *x, unsigned port)
 
 static void slot_is_free(struct xhci *x, unsigned code)
 {
-    struct xhci_device *device = &x->devices[x->job.slot];
-
-    if (code == CODE_NONE) { /* it may still write into the slot's memory */
-        xhci_give_up(x, "it does not answer a command");
-        return;
-    }
-    /* A slot that it does not know is free too. */
-    x->contexts[x->job.slot] = 0;
-    device->state = XHCI_DEVICE_FREE;
-    xhci_job_done(x);
+    /* If the controller does not give it up, it does not give it out again either; and what it writes
+     * there goes to the slot's memory, which stays what it is. */
+    x->devices[x->job.slot].state = XHCI_DEVICE_FREE;
+    xhci_job_over(x, code);
 }
 
 static void disable_slot(struct xhci *x, unsigned code)

@@ -128,7 +128,8 @@ struct xhc {
     unsigned event_index;
     bool event_cycle;
     struct xhc_slot slot[XHC_SLOTS + 1];
-    struct xhc_device *addressing; /* the device that answers to address 0 */
+    struct xhc_device *addressing; /* the device that answers to address 0: no two must */
+    bool disable_failed;           /* but for a hub that has not disabled a port when it was asked to */
     uint64_t now_us;
     unsigned register_reads, register_writes;
     struct hv_access access;
@@ -375,7 +376,8 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
     }
     assert_int_equal(setup[0], 0x23);
     if (setup[1] == 3 && value == 8) {
-        assert_int_equal(*status & 8, 0); /* not into a short circuit */
+        if (*status & 8)
+            return true; /* not into a short circuit */
         hub->powered[port] = true;
         *status |= 0x100;
         if (child && child->plugged)
@@ -383,8 +385,9 @@ static inline bool xhc_hub_request(struct xhc *h, struct xhc_device *hub, const 
         return true;
     }
     if (setup[1] == 3 && value == 4) {
-        assert_true(hub->powered[port]);
-        assert_null(h->addressing); /* two would answer to address 0 */
+        if (!hub->powered[port])
+            return true; /* over-current has been faster */
+        assert_true(!h->addressing || h->addressing == child || h->disable_failed);
         if (child && child->plugged && !h->resets_never_end) {
             *status |= 0x100002 | (child->speed == XHC_HIGH ? 0x400 : child->speed == XHC_LOW ? 0x200 : 0);
             xhc_reset_device(child);
@@ -434,8 +437,8 @@ static inline bool xhc_request(struct xhc *h, struct xhc_device *d, const uint8_
     return !d->stalls_set_idle;
 }
 
-/* Endpoint 0's ring has been rung: one transfer. */
-static inline void xhc_control(struct xhc *h, unsigned number)
+/* One transfer on endpoint 0; false: there is none, or it does not come to an end. */
+static inline bool xhc_transfer(struct xhc *h, unsigned number)
 {
     struct xhc_slot *slot = &h->slot[number];
     struct xhc_device *d = slot->device;
@@ -443,9 +446,11 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     uint8_t setup[8], data[2048] = { 0 };
     uint64_t buffer = 0;
 
-    assert_false(slot->control_halted);
+    const uint64_t dequeue = slot->control;
+    const bool cycle = slot->control_cycle;
+
     if (!xhc_fetch(h, &slot->control, &slot->control_cycle, trb, &where))
-        return;
+        return false;
     uint32_t control = (uint32_t)(trb[1] >> 32);
     assert_int_equal(control >> 10 & 0x3f, 2);
     assert_true(control & 0x40);
@@ -453,8 +458,11 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     memcpy(setup, trb, 8);
     uint16_t length = (uint16_t)(setup[6] | setup[7] << 8);
     assert_int_equal(control >> 16 & 3, length == 0 ? 0 : setup[0] & 0x80 ? 3 : 2);
-    if (!xhc_hears(h, d) || !d->addressed || d->mute)
-        return; /* nothing comes */
+    if (!xhc_hears(h, d) || !d->addressed || d->slot != number || d->mute) { /* nothing comes: it is tried again and again */
+        slot->control = dequeue;
+        slot->control_cycle = cycle;
+        return false;
+    }
     uint64_t setup_at = where, data_at = 0;
     if (length) {
         assert_true(xhc_fetch(h, &slot->control, &slot->control_cycle, trb, &where));
@@ -470,12 +478,14 @@ static inline void xhc_control(struct xhc *h, unsigned number)
     assert_true(control & 0x20);
     assert_int_equal(control >> 16 & 1, length == 0 || !(setup[0] & 0x80));
     h->requests++;
+    if (h->requests == h->lost_request || h->requests == h->stalled_request)
+        h->disable_failed |= setup[0] == 0x23 && setup[1] == 1 && setup[2] == 1;
     if (h->requests == h->lost_request)
-        return;
+        return true;
     if (h->requests == h->stalled_request || !xhc_request(h, d, setup, data)) {
         slot->control_halted = true;
         xhc_event(h, setup_at, 6u << 24, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
-        return;
+        return false;
     }
     if (length)
         memcpy(xhc_memory(h, buffer, length), data, length);
@@ -483,11 +493,20 @@ static inline void xhc_control(struct xhc *h, unsigned number)
         h->late_at_us = h->now_us + d->configures_in_us;
         h->late = where;
         h->late_slot = number;
-        return;
+        return true;
     }
     if (length && d->tells_of_short_packets)
         xhc_event(h, data_at, 13u << 24 | 1, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
     xhc_event(h, where, 1u << 24, 32u << 10 | 1u << 16 | (uint32_t)number << 24);
+    return true;
+}
+
+/* Endpoint 0's ring has been rung. */
+static inline void xhc_control(struct xhc *h, unsigned number)
+{
+    assert_false(h->slot[number].control_halted);
+    while (!h->slot[number].control_halted && xhc_transfer(h, number))
+        ;
 }
 
 /* --- commands --- */
@@ -539,8 +558,8 @@ static inline unsigned xhc_address_device(struct xhc *h, unsigned number, uint64
     memcpy(&output, xhc_memory(h, h->dcbaap + 8 * number, 8), 8);
     xhc_memory(h, output, 32 * h->context_bytes);
     assert_int_equal(output & 63, 0);
-    if (!d || !xhc_is_there(d))
-        return 4;
+    if (!d || h->addressing != d || !xhc_hears(h, d))
+        return 4; /* USB Transaction Error: nobody has been reset and answers to address 0 */
     if (d->address_failures) {
         d->address_failures--;
         return 4;
@@ -647,7 +666,7 @@ static inline unsigned xhc_execute(struct xhc *h, const uint64_t trb[2], unsigne
     case 10:
         if (h->hangs_on_disable)
             return 0;
-        if (slot->device)
+        if (slot->device && slot->device->slot == *number)
             slot->device->slot = 0;
         memset(slot, 0, sizeof(*slot));
         return 1;
@@ -682,14 +701,13 @@ static inline void xhc_commands(struct xhc *h)
     assert_true(h->usbcmd & 1);
     while (!h->deaf_to_commands && !h->command_hangs &&
            xhc_fetch(h, &h->command, &h->command_cycle, trb, &where)) {
-        code = xhc_execute(h, trb, &number);
+        number = (uint32_t)(trb[1] >> 56);
+        code = ++h->commands == h->failed_command ? 5 : xhc_execute(h, trb, &number);
         if (code == 0) { /* it does not come to an end */
             h->command_hangs = true;
             h->hanging = where;
             return;
         }
-        if (++h->commands == h->failed_command)
-            code = 5;
         xhc_event(h, where, code << 24, 33u << 10 | number << 24);
     }
 }
@@ -749,7 +767,7 @@ static inline void xhc_reset(struct xhc *h)
     h->crcr = h->dcbaap = h->erstba = h->erdp = h->config = h->erstsz = 0;
     memset(h->slot, 0, sizeof(h->slot));
     for (unsigned i = 1; i <= h->ports; i++)
-        h->portsc[i] = (h->roots[i] && h->roots[i]->plugged ? 0x00020001u : 0) |
+        h->portsc[i] = (h->powered && h->roots[i] && h->roots[i]->plugged ? 0x00020001u : 0) |
                        (h->powered ? 0x200u : 0);
 }
 
@@ -795,7 +813,7 @@ static inline void xhc_port_write(struct xhc *h, unsigned port, uint32_t value)
         return;
     assert_true(value & 0x200);
     assert_true(d->speed != XHC_SUPER || h->no_protocols);
-    assert_null(h->addressing);
+    assert_true(!h->addressing || h->addressing == d || h->disable_failed);
     assert_true(!h->port_reset_at[port] || h->resets_never_end);
     h->port_resets++;
     *sc = (*sc & ~2u) | (h->early_reset_end ? 0 : 0x10);
@@ -1019,6 +1037,8 @@ static inline void xhc_plug(struct xhc *h, struct xhc_device *d, struct xhc_devi
     h->roots[port] = d;
     if (d->speed == XHC_SUPER)
         h->portsc[port] |= 2 | 4u << 10;
+    if (!(h->portsc[port] & 0x200))
+        return; /* without power nobody is seen */
     h->portsc[port] |= 1;
     xhc_port_change(h, port, 0x00020000);
 }
@@ -1043,6 +1063,7 @@ static inline void xhc_unplug(struct xhc *h, struct xhc_device *d)
  * xHCI "Root Hub Port State Machines"; USB 2.0 "PORT_ENABLE", "C_PORT_ENABLE". */
 static inline void xhc_disable_port(struct xhc *h, struct xhc_device *d)
 {
+    xhc_silence(h, d);
     if (d->hub) {
         d->hub->port_status[d->port] = (d->hub->port_status[d->port] & ~2u) | 0x20000;
         xhc_hub_changed(h, d->hub);
@@ -1059,6 +1080,8 @@ static inline void xhc_over_current(struct xhc *h, struct xhc_device *d, bool fl
     uint32_t *sc = d->hub ? &d->hub->port_status[d->port] : &h->portsc[d->port];
 
     *sc = (*sc & ~8u) | (flows ? 8u : 0);
+    if (flows)
+        xhc_silence(h, d);
     if (flows && d->hub) {
         *sc &= ~0x703u;
         d->hub->powered[d->port] = false;
@@ -1084,7 +1107,7 @@ static inline void xhc_tick(struct xhc *h)
     }
     for (unsigned i = 1; i <= h->slots; i++) {
         struct xhc_device *d = h->slot[i].device;
-        if (h->slot[i].enabled && d && d->kind == XHC_HUB && xhc_is_there(d) && !d->report_count)
+        if (h->slot[i].enabled && d && d->kind == XHC_HUB && xhc_is_there(d))
             xhc_hub_changed(h, d);
     }
 }
