@@ -149,7 +149,7 @@ $(THIN_PROGRAMS): $(BUILD)/%: guest/linux/%.c arch/x86/include/x86/thin.h arch/x
 	@mkdir -p $(@D)
 	@echo '  CC    $@'
 	@$(CC) -std=gnu17 -O2 -s -static $(WARN) -Ivmm/include -Iarch/x86/include -I. $< -o $@
-trapctl: $(THIN_PROGRAMS) $(BUILD)/thin-call.efi
+trapctl: $(THIN_PROGRAMS) $(BUILD)/thin-call.efi $(BUILD)/entry.efi
 .PHONY: trapctl
 
 include guest/guest.mk

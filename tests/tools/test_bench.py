@@ -112,7 +112,8 @@ def output(boot, copy, trapctl=(), cpuid=None):
     ticks["cpuid"] = cpuid or copy
     programs = [f"COST program={name} runs=7 least={least} most={least + 50} exits={len(trapctl)}"
                 for name, least in ticks.items()]
-    return "\n".join(["[    0.1] noise", f"COST entry=1000 init={1000 + boot} exits=7",
+    return "\n".join(["[    0.1] noise", f"COST entry=1000 init={1000 + boot} "
+                      f"kernel_us={boot // 200} exits=7",
                       *trapctl, *programs, "COST end", ""])
 
 
@@ -136,7 +137,8 @@ class ThinTest(unittest.TestCase):
         good = output(100_000, 1000)
         for bad in ("", good.replace("program=walk", "program=w"),
                     good.replace("entry=1000", "entry=0"),
-                    good.replace("entry=1000", "entry=900000")):
+                    good.replace("entry=1000", "entry=900000"),
+                    good.replace("kernel_us=500", "kernel_us=0")):
             with self.assertRaises(ValueError):
                 thincost.Figures(bad)
 
@@ -148,8 +150,11 @@ class ThinTest(unittest.TestCase):
         self.assertEqual(len(thincost.above_aim(self.native, dear)), 1)
 
     def test_what_is_above_the_aim(self):
+        tick = thincost.CLOCK_TICK
         self.assertEqual(thincost.above_aim(self.native, inside(boot=100_200, copy=1002)), [])
-        self.assertEqual(len(thincost.above_aim(self.native, inside(boot=100_201))), 1)
+        self.assertEqual(thincost.above_aim(self.native, inside(boot=100_200 + tick)), [])
+        self.assertEqual(len(thincost.above_aim(self.native, inside(boot=100_201 + tick))), 1)
+        self.assertEqual(len(thincost.above_aim(self.native, inside(boot=102_000 + 2 * tick))), 2)
         aimed = sum(aim for _, aim in thincost.PROGRAMS.values())
         self.assertEqual(len(thincost.above_aim(self.native, inside(copy=1003, cpuid=1000))), aimed)
         self.assertEqual(len(thincost.above_aim(self.native, inside(idle_exits=1))), 1)

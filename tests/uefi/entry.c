@@ -39,11 +39,13 @@ static bool make_path(uint8_t *path, const EFI_DEVICE_PATH *volume, const CHAR16
 
     while (from[head] != END_DEVICE_PATH_TYPE) {
         bytes = from[head + 2] | (size_t)from[head + 3] << 8;
-        if (bytes < sizeof(*volume) || head + bytes + name + 2 * sizeof(*volume) > PATH_BYTES)
+        if (bytes < sizeof(*volume) || head + bytes > PATH_BYTES)
             return false;
         memcpy(path + head, from + head, bytes);
         head += bytes;
     }
+    if (head + name + 2 * sizeof(*volume) > PATH_BYTES)
+        return false;
     path = put_node(path + head, MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, name + sizeof(*volume));
     memcpy(path, file, name - sizeof(CHAR16));
     memset(path + name - sizeof(CHAR16), 0, sizeof(CHAR16));
