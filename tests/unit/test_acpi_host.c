@@ -297,14 +297,18 @@ static void test_fadt_revision_1(void **state)
     uint32_t fadt = table("FACP", 116, 1, true);
     put(at(fadt) + 48, 0xb2, 4);
     at(fadt)[52] = 0xf1;
+    put(at(fadt) + 56, 0xb000, 4);
     put(at(fadt) + 64, 0xb004, 4);
     put(at(fadt) + 76, 0xb008, 4);
+    at(fadt)[88] = 4;
     at(fadt)[89] = 2;
     at(fadt)[91] = 4;
     put(at(fadt) + 112, 1u << 10, 4); /* RESET_REG_SUP, though the table has none */
     seal(fadt);
     struct acpi_host host = parse(false);
     assert_true(host.fadt);
+    assert_int_equal(host.pm1a_status.address, 0xb000);
+    assert_int_equal(host.pm1b_status.address, 0);
     assert_int_equal(host.pm1a_control.address, 0xb004);
     assert_int_equal(host.pm1a_control.space, ACPI_SPACE_PORT);
     assert_int_equal(host.pm1a_control.size_bytes, 2);
@@ -323,11 +327,14 @@ static uint32_t modern_fadt(uint8_t revision)
     uint32_t fadt = table("FACP", 276, revision, true);
     put(at(fadt) + 64, 0x604, 4);
     put(at(fadt) + 76, 0x608, 4);
+    at(fadt)[88] = 4;
     at(fadt)[89] = 2;
     at(fadt)[91] = 4;
     put(at(fadt) + 112, 1u << 10 | 1u << 8, 4);
     put_gas(at(fadt) + 116, 1, 0xcf9);
     at(fadt)[128] = 0x0f;
+    put_gas(at(fadt) + 148, 1, 0x1800);
+    put_gas(at(fadt) + 160, 0, 0xfed00ff0);
     put_gas(at(fadt) + 172, 1, 0x1804);
     put_gas(at(fadt) + 184, 0, 0xfed01000);
     put_gas(at(fadt) + 208, 1, 0x1808);
@@ -341,6 +348,10 @@ static void test_fadt_modern(void **state)
     (void)state;
     modern_fadt(4);
     struct acpi_host host = parse(true);
+    assert_int_equal(host.pm1a_status.address, 0x1800);
+    assert_int_equal(host.pm1a_status.size_bytes, 2);
+    assert_int_equal(host.pm1b_status.address, 0xfed00ff0);
+    assert_int_equal(host.pm1b_status.space, ACPI_SPACE_MEMORY);
     assert_int_equal(host.pm1a_control.address, 0x1804); /* the extended form wins */
     assert_int_equal(host.pm1b_control.address, 0xfed01000);
     assert_int_equal(host.pm1b_control.space, ACPI_SPACE_MEMORY);

@@ -53,6 +53,24 @@ static void test_off_by_pm1(void **state)
     assert_int_equal(find(0, POWER_SLEEP, 0x1804), 2);
 }
 
+/* A button or a wake event that is still pending would start the machine again. */
+static void test_pending_events_are_cleared_before_sleep(void **state)
+{
+    struct acpi_host acpi = desktop();
+    (void)state;
+    acpi.pm1a_status = io(0x1800, 2);
+    acpi.pm1b_status = io(0x1900, 2);
+    count = power_off_plan(&acpi, false, steps);
+    int a = find(0, POWER_WRITE, 0x1800), b = find(0, POWER_WRITE, 0x1900);
+    assert_int_equal(find(0, POWER_ACPI_MODE, 0x1804), 0); /* the events are ACPI's only from here on */
+    assert_true(a > 0 && b > 0 && a < find(0, POWER_SLEEP, 0x1804) && b < find(0, POWER_SLEEP, 0x1804));
+    /* Written ones clear: buttons (8, 9), clock (10), wake (15); reserved bits stay alone. */
+    assert_int_equal(steps[a].value & 0x8700, 0x8700);
+    assert_int_equal(steps[a].value & ~0xc731u, 0);
+    assert_int_equal(steps[b].value, steps[a].value);
+    assert_int_equal(steps[a].at.size_bytes, 2);
+}
+
 static void test_off_without_fixed_hardware(void **state)
 {
     struct acpi_host acpi = desktop();
@@ -106,6 +124,8 @@ static void test_all_ways_have_room(void **state)
     acpi.hardware_reduced = true;
     acpi.sleep_control = io(0x700, 1);
     acpi.pm1b_control = io(0x1904, 2);
+    acpi.pm1a_status = io(0x1800, 2);
+    acpi.pm1b_status = io(0x1900, 2);
     count = power_off_plan(&acpi, true, steps);
     assert_int_equal(steps[count - 1].action, POWER_WAIT); /* the last one was not cut off */
     assert_true(count <= POWER_MOST_STEPS);
@@ -148,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_off_by_pm1),
+        cmocka_unit_test(test_pending_events_are_cleared_before_sleep),
         cmocka_unit_test(test_off_without_fixed_hardware),
         cmocka_unit_test(test_off_without_s5),
         cmocka_unit_test(test_emulators_ports),

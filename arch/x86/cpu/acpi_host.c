@@ -151,9 +151,12 @@ enum fadt_offset {
     FADT_DSDT = 40,
     FADT_SMI_CMD = 48,
     FADT_ACPI_ENABLE = 52,
+    FADT_PM1A_EVT_BLK = 56,
+    FADT_PM1B_EVT_BLK = 60,
     FADT_PM1A_CNT_BLK = 64,
     FADT_PM1B_CNT_BLK = 68,
     FADT_PM_TMR_BLK = 76,
+    FADT_PM1_EVT_LEN = 88,
     FADT_PM1_CNT_LEN = 89,
     FADT_PM_TMR_LEN = 91,
     FADT_IAPC_BOOT_ARCH = 109,
@@ -161,6 +164,8 @@ enum fadt_offset {
     FADT_RESET_REG = 116,
     FADT_RESET_VALUE = 128,
     FADT_X_DSDT = 140,
+    FADT_X_PM1A_EVT_BLK = 148,
+    FADT_X_PM1B_EVT_BLK = 160,
     FADT_X_PM1A_CNT_BLK = 172,
     FADT_X_PM1B_CNT_BLK = 184,
     FADT_X_PM_TMR_BLK = 208,
@@ -229,6 +234,10 @@ static void read_fixed_hardware(struct acpi_host *host, const struct table *tabl
     if (get32(data + FADT_SMI_CMD) <= UINT16_MAX)
         host->smi_command_port = (uint16_t)get32(data + FADT_SMI_CMD);
     host->acpi_enable = data[FADT_ACPI_ENABLE];
+    if (data[FADT_PM1_EVT_LEN] >= 4) {
+        host->pm1a_status = read_block(table, FADT_X_PM1A_EVT_BLK, FADT_PM1A_EVT_BLK, 2);
+        host->pm1b_status = read_block(table, FADT_X_PM1B_EVT_BLK, FADT_PM1B_EVT_BLK, 2);
+    }
     if (data[FADT_PM1_CNT_LEN] >= 2) {
         host->pm1a_control = read_block(table, FADT_X_PM1A_CNT_BLK, FADT_PM1A_CNT_BLK, 2);
         host->pm1b_control = read_block(table, FADT_X_PM1B_CNT_BLK, FADT_PM1B_CNT_BLK, 2);

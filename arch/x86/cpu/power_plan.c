@@ -3,7 +3,7 @@
  *
  * Not here: doing it (power.c). AML methods (_PTS) are not run: there is no interpreter. Pure; no
  * lock.
- * ACPI specification "Sleeping States", "PM1 Control Registers", "Sleep Control and Status
+ * ACPI specification "Sleeping States", "PM1 Event Grouping", "PM1 Control Registers", "Sleep Control and Status
  * Registers", "Reset Register"; PIIX3 and ICH data sheets "Reset Control Register", ICH9 data sheet
  * "Power Management 1 Control Register"; 8042 "Pulse Output Port".
  */
@@ -12,6 +12,7 @@
 #define SLEEP_CONTROL_SLP_TYP_SHIFT 2
 #define SLEEP_CONTROL_SLP_EN (1u << 5)
 #define PM1_SLP_EN (1u << 13)
+#define PM1_EVENTS 0xc731u /* timer, bus master, global, buttons, clock, PCIe wake, wake */
 #define INTEL_S5_TYPE 7 /* ICH, PCH and what followed: SLP_TYP 111 is soft off */
 #define PORT_8042 0x64
 #define PORT_RESET_CONTROL 0xcf9
@@ -40,10 +41,19 @@ static void add_wait(struct plan *plan)
     add(plan, POWER_WAIT, port(0, 1), 0);
 }
 
+/* What is pending from before would wake the machine at once. */
+static void add_clear(struct plan *plan, struct acpi_register status)
+{
+    if (status.address)
+        add(plan, POWER_WRITE, status, PM1_EVENTS);
+}
+
 static void add_sleep(struct plan *plan, const struct acpi_host *acpi, uint8_t type_a,
                       uint8_t type_b)
 {
     add(plan, POWER_ACPI_MODE, acpi->pm1a_control, acpi->acpi_enable);
+    add_clear(plan, acpi->pm1a_status);
+    add_clear(plan, acpi->pm1b_status);
     if (acpi->pm1b_control.address)
         add(plan, POWER_SLEEP, acpi->pm1b_control, type_b);
     add(plan, POWER_SLEEP, acpi->pm1a_control, type_a);

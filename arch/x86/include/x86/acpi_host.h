@@ -67,6 +67,7 @@ struct acpi_host {
     bool has_8042;      /* meaningful from revision 3 of the FADT on, else true */
     uint16_t smi_command_port; /* 0: ACPI mode needs no switching on */
     uint8_t acpi_enable;       /* the value for it */
+    struct acpi_register pm1a_status, pm1b_status;
     struct acpi_register pm1a_control, pm1b_control;
     struct acpi_register pm_timer;
     bool pm_timer_32bit;
