@@ -32,6 +32,7 @@ RULES_LIMIT_S = 3600
 # Values of all areas that leave their machine alive, so that one machine does.
 EXPLAINER_SAMPLE = ["6-2000/7"]
 EXPLAINER_LIMIT_S = 3600
+EFI_MOST_BYTES = 256 * 1024
 TAIL_LINES = 40
 TIMED_OUT = 124
 
@@ -104,12 +105,20 @@ def check_tools(count, _options):
 
 def check_build(count, options):
     make = ["make", "--no-print-directory", f"-j{options.jobs}"]
-    step(count, "build", make)
+    if step(count, "build", make):
+        check_size(count)
     step(count, "build with debug checks", make + ["DEBUG=1", "BUILD=build/debug"])
     started = time.monotonic()
     problem = build_elsewhere(make)
     count.result("the same bytes from another folder", time.monotonic() - started,
                  int(not problem), int(bool(problem)), problem or "")
+
+
+def check_size(count):
+    size = os.path.getsize(os.path.join(BUILD, "BOOTX64.EFI"))
+    small = size < EFI_MOST_BYTES
+    count.result(f"BOOTX64.EFI is below {EFI_MOST_BYTES} bytes", 0, int(small), int(not small),
+                 f"it has {size}")
 
 
 def build_elsewhere(make):
