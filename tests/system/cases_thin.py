@@ -194,14 +194,17 @@ TESTS = [
                                   "i=$((i + 1)); done; grep NMI: /proc/interrupts; trapctl"),
          cpus=2, limit_s=600, until=DONE_SEEN, long=True, needs="bochs-3",
          expect=[r"^Thin mode: 2 cores; ", r"NMI: +0 +40 ", r"^1 +CPUID +\d{4,}"]),
-    # Cores that go and come, a way out on all of them, and a reset.
-    Test("thin-debian-smp", linux("cd /sys/devices/system/cpu; echo 0 >cpu1/online; "
-                                  "echo 1 >cpu1/online; cat online; trapctl; trapctl off; "
-                                  "echo 0 >cpu1/online; echo 1 >cpu1/online; cat online"),
-         cpus=2, limit_s=600, until=DONE_SEEN, long=True, needs="bochs-3",
-         expect=[r"^Thin mode: 2 cores; ", r"guest is up \(Linux \S+, 2 CPUs", r"^0-1$",
-                 r"^1 +INIT +\d+", r"^1 +SIPI +\d+", r"^core 0 is out of VMX operation",
-                 r"^core 1 is out of VMX operation", r"^0-1$"]),
+    # Cores that go and come, a way out on all of them, and the same again.
+    Test("thin-debian-smp", linux("cd /sys/devices/system/cpu; "
+                                  "replug() { for n in cpu[1-9]; do echo 0 >$n/online; done; "
+                                  "cat online; for n in cpu[1-9]; do echo 1 >$n/online; done; "
+                                  "cat online; }; "
+                                  "trapctl; replug; trapctl; trapctl off; replug; trapctl"),
+         cpus=2, limit_s=600, until=DONE_SEEN, long=True, needs="bochs-3", cpu_model=NO_TSC_LEAF,
+         expect=[r"^Thin mode: 2 cores; ", r"guest is up \(Linux \S+, 2 CPUs", r"^1 +INIT +2 ",
+                 r"^0$", r"^0-1$", r"^1 +INIT +3 ", r"^1 +SIPI +3 ",
+                 r"^core 0 is out of VMX operation", r"^core 1 is out of VMX operation",
+                 r"^0$", r"^0-1$", r"thin mode is not here"]),
     # The boot volume is written by the guest's own driver; and the disk works while nothing exits.
     Test("thin-debian-disk", linux(WRITE + f"; {READ} & {WATCH}; wait"), cpus=1, limit_s=200,
          until=DONE_SEEN, cpu_model=NO_TSC_LEAF, check=lambda text: worked(text, "ata_piix"),
