@@ -6,6 +6,7 @@ broadcast, as firmware sends it, only one core takes it: hence a newer one, and 
 import os
 import re
 import subprocess
+import time
 
 from framework import TOP, Test
 
@@ -30,6 +31,8 @@ def linux(run, options="quiet"):
             f'trapline.run="insmod /lib/modules/$(uname -r)/msr.ko; {run}; echo {DONE}; sleep 9"\n')
 
 
+# Until it surely sleeps, by the clock.
+ASLEEP_S = 40
 # Bochs tells a TSC of 3.5 GHz where it has leaf 15H, and ticks at 100 MHz: a second of the guest's
 # clock is then 35. This model has no such leaf, and its kernel measures.
 NO_TSC_LEAF = "corei7_haswell_4770"
@@ -223,6 +226,15 @@ TESTS = [
                  r"^passed platform", r"^passed processors", r"^passed core", r"^1 +INIT +4 ",
                  r"^RATE exits=0 ", r"^core 1 is out of VMX operation", r"^passed off"],
          reject=[r"PANIC|Kernel panic|Oops|\] (BUG|WARNING): "]),
+    # Out of s2idle, in which the cores wait with their clocks stopped, by a key on the serial line.
+    Test("thin-debian-s2idle", linux("echo enabled >/sys/class/tty/ttyS0/power/wakeup; "
+                                     "echo going to sl''eep; sleep 0.5; "
+                                     "echo freeze >/sys/power/state && echo awa''ke; "
+                                     "trapctl; trapctl rate 1; trapctl off"),
+         cpus=2, limit_s=600, long=True, needs="bochs-3", cpu_model=NO_TSC_LEAF, until=DONE_SEEN,
+         dialogue=[(r"\ngoing to sleep", lambda folder: time.sleep(ASLEEP_S)), ("", "\r")],
+         expect=[r"^Thin mode: 2 cores; ", r"^awake", r"^RATE exits=0 ",
+                 r"^core 1 is out of VMX operation"]),
     stock(1, None), stock(2, "bochs-3"), devices(1, None), devices(2, "bochs-3"),
     from_grub(1, None), from_grub(2, "bochs-3"),
 ]
