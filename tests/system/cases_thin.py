@@ -163,6 +163,10 @@ TESTS = [
          expect=[r"^Thin mode: 1 core; ", r"^by a string$", r"^ok +thin-call: 0 surprises",
                  r"VT-x +this processor has no VT-x",
                  r"TRAPLINE: refused: this processor has no VT-x", r"^that was all"]),
+    Test("thin-shell-2", THIN, cpus=2, limit_s=120, long=True, needs="bochs-3",
+         shell=["trapline.efi", "trapline.efi", "echo that was all"], until=r"^that was all",
+         expect=[r"^Thin mode: 2 cores; ", r"TRAPLINE: refused: this processor has no VT-x",
+                 r"^that was all"]),
     # Commands among what is typed to the system: they are Trapline's, the rest is the system's, Ctrl-A
     # typed twice included; and what has nothing to do with the port takes no exits still.
     Test("thin-hot-key", THIN + "hot-key = serial\nboot = \\vmlinuz\nboot-options = "
