@@ -1,6 +1,8 @@
 """Unit tests of the tools' own parts: what they read from a config, from the serial line and from
 the keyboard, and that the disk image depends on nothing but its input."""
 import argparse
+import importlib.machinery
+import importlib.util
 import os
 import subprocess
 import sys
@@ -217,6 +219,32 @@ class CostsTest(unittest.TestCase):
     def test_what_takes_no_exit_costs_nothing(self):
         first, = costs.operations(self.TRACE.splitlines()[11:], 0x440)
         self.assertEqual(set(first.result().values()), {0})
+
+
+def load(path):
+    """A tool that has no .py at the end of its name."""
+    loader = importlib.machinery.SourceFileLoader("tool", os.path.join(TOP, path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("tool", loader))
+    loader.exec_module(module)
+    return module
+
+
+class ModulesTest(unittest.TestCase):
+    def setUp(self):
+        sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+        self.addCleanup(setattr, sys, "dont_write_bytecode", before)
+        self.build = load("guest/linux/build")
+
+    def test_what_is_needed_stands_behind_what_needs_it(self):
+        direct = {"disk": ["core", "crc"], "crc": ["base"], "core": ["base", "crc"], "base": []}
+        self.assertEqual(self.build.closure(direct, "disk"), ["core", "crc", "base"])
+        self.assertEqual(self.build.closure(direct, "base"), [])
+        self.assertEqual(self.build.closure(direct, "built-in"), [])
+
+    def test_a_module_names_what_it_needs(self):
+        self.assertEqual(self.build.needed_by(b"ELF\0license=GPL\0depends=a-b,c_d\0name=x\0"),
+                         ["a_b", "c_d"])
+        self.assertEqual(self.build.needed_by(b"ELF\0depends=\0name=x\0"), [])
 
 
 class EmulatorTest(unittest.TestCase):
