@@ -193,7 +193,6 @@ struct vmx_vcpu {
     uint64_t eoi_exits[4];     /* as last written */
     bool posted;               /* interrupts are posted to it while it runs: posted.c */
     bool in_guest;             /* atomic: and it does */
-    struct posted_descriptor descriptor;
     bool lent;                 /* atomic: the core's local APIC is the guest's: own_core.c */
     bool tsc_write_seen;
     uint64_t level_sent[4];    /* level-triggered vectors whose EOI is waited for, if it is */
@@ -220,6 +219,9 @@ struct vmx_vcpu {
     struct tq_timer apic_timer;
     uint64_t apic_timer_fires; /* ever */
     bool apic_timer_waits;     /* it was running when its VM was paused */
+
+    /* 64-byte alignment is the SDM's; Bochs 3.0 refuses what does not begin a page. */
+    _Alignas(HV_PAGE_BYTES) struct posted_descriptor descriptor;
 
     /* The instructions that were decoded last, and where. */
     struct vmx_code_path code_paths[VMX_CODE_PATHS];
