@@ -3,6 +3,7 @@ the keyboard, and that the disk image depends on nothing but its input."""
 import argparse
 import importlib.machinery
 import importlib.util
+import lzma
 import os
 import subprocess
 import sys
@@ -245,6 +246,11 @@ class ModulesTest(unittest.TestCase):
         self.assertEqual(self.build.needed_by(b"ELF\0license=GPL\0depends=a-b,c_d\0name=x\0"),
                          ["a_b", "c_d"])
         self.assertEqual(self.build.needed_by(b"ELF\0depends=\0name=x\0"), [])
+
+    def test_a_module_may_be_packed(self):
+        module = b"\x7fELF" + b"module" * 100
+        self.assertEqual(self.build.module_of(module), module)
+        self.assertEqual(self.build.module_of(lzma.compress(module)), module)
 
 
 class EmulatorTest(unittest.TestCase):

@@ -321,7 +321,7 @@ static void test_a_run(void **state)
             assert_int_equal(f->info.memory[i].kind, BOOT_MEMORY_FIRMWARE);
     }
     assert_in_range(ours, 40 * MB, 64 * MB);
-    assert_string_equal(file_of(f, "\\trapline\\log.txt")->data, "[0] a line\r\n");
+    assert_string_equal((const char *)file_of(f, "\\trapline\\log.txt")->data, "[0] a line\r\n");
     assert_null(file_of(f, "\\trapline\\explain-1.txt"));
     /* The next run begins as this one. */
     assert_int_equal(f->variables[0], 0x11);
@@ -339,8 +339,8 @@ static void test_reports_are_numbered(void **state)
     boot_free_beyond(&f->boot, 0);
     f->boot.info = &f->info;
     assert_true(boot_keep_run(&f->boot));
-    assert_string_equal(file_of(f, "\\trapline\\lab-1.txt")->data, "LAB total\r\n");
-    assert_string_equal(file_of(f, "\\trapline\\lab-2.txt")->data, "LAB again\r\n");
+    assert_string_equal((const char *)file_of(f, "\\trapline\\lab-1.txt")->data, "LAB total\r\n");
+    assert_string_equal((const char *)file_of(f, "\\trapline\\lab-2.txt")->data, "LAB again\r\n");
     assert_non_null(strstr(fake.printed, "Written: \\trapline\\lab-2.txt (11 bytes)"));
 }
 
