@@ -78,7 +78,8 @@ def make_usb(image):
 
 def reports_are_there(image):
     for name, words in (("preflight.txt", ("Trapline preflight", "Secure Boot")),
-                        ("machine.txt", ("firmware: EDK II", "cpuid 00000001.0", "memory map: "))):
+                        ("machine.txt", ("firmware: ", "EDK II, ", "cpuid 00000001.0",
+                                         "memory map: "))):
         text = call("mtype", "-i", image, "::/trapline/" + name)
         for word in words:
             if word not in text:
