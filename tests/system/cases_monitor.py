@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from framework import TOP, Test
+from framework import Failure, TOP, Test
 
 sys.path.insert(0, os.path.join(TOP, "tools"))
 from pylib import trace  # noqa: E402
@@ -31,6 +31,15 @@ def badguest(what, extra="", name="bad"):
 
 
 # --- the courses' leaves, read by Debian's own cpuid -----------------------------------------------
+def unpacked_file(folder, name):
+    """The file of this name, in /lib or in /usr/lib as the distribution has it."""
+    found = [os.path.join(top, name) for top, _, names in os.walk(folder) if name in names]
+    files = [path for path in found if os.path.isfile(path) and not os.path.islink(path)]
+    if not files:
+        raise Failure(f"the packages hold no file {name}")
+    return files[0]
+
+
 @functools.lru_cache(maxsize=None)
 def cpuid_initrd():
     """The initramfs with Debian's packages cpuid and libc6 added: archives may follow each other."""
@@ -48,12 +57,10 @@ def cpuid_initrd():
             deb = subprocess.run([os.path.join(TOP, "tools", "debian-package"), package], check=True,
                                  stdout=subprocess.PIPE, text=True).stdout.strip()
             subprocess.run(["dpkg-deb", "-x", deb, work], check=True)
-        for source, target in (("usr/bin/cpuid", "bin/cpuid"),
-                               ("lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libc.so.6"),
-                               ("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
-                                "lib64/ld-linux-x86-64.so.2")):
-            path = os.path.realpath(os.path.join(work, source))
-            with open(path, "rb") as file:
+        for target, name in (("bin/cpuid", "cpuid"),
+                             ("lib/x86_64-linux-gnu/libc.so.6", "libc.so.6"),
+                             ("lib64/ld-linux-x86-64.so.2", "ld-linux-x86-64.so.2")):
+            with open(unpacked_file(work, name), "rb") as file:
                 archive.add(target, stat.S_IFREG | 0o755, file.read())
     with open(os.path.join(TOP, "build", "guest", "initrd.img"), "rb") as file:
         return file.read() + archive.finish()

@@ -124,8 +124,7 @@ def changed_image(test, folder, efi):
     return path
 
 
-def prepare(test):
-    folder = os.path.join(FOLDER, test.name)
+def prepare(test, folder):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     with open(os.path.join(folder, "trapline.cfg"), "wb") as file:
@@ -143,7 +142,6 @@ def prepare(test):
                 file.write(content)
         else:
             shutil.copyfile(os.path.join(TOP, content), path)
-    return folder
 
 
 def run_scripted(test, argv, folder):
@@ -236,8 +234,9 @@ def tail(folder):
 
 def run_one(test, options):
     """Returns None if the test passed, else the reason; and the folder of the run."""
-    folder = prepare(test)
+    folder = os.path.join(FOLDER, test.name)
     try:
+        prepare(test, folder)
         argv = command(test, folder, options)
         runner = run_dialogue if test.dialogue else run_scripted
         status = runner(test, argv, folder)
@@ -245,7 +244,7 @@ def run_one(test, options):
         problem = test.volume(os.path.join(folder, "machine", "disk.img")) if test.volume else None
         if problem:
             raise Failure(problem)
-    except (Failure, OSError) as problem:
+    except (Failure, OSError, subprocess.SubprocessError) as problem:
         return str(problem).strip(), folder
     # Images are large and can be made again; what was said is kept.
     shutil.rmtree(os.path.join(folder, "machine"), ignore_errors=True)
